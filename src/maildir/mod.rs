@@ -1,0 +1,3 @@
+//! A Maildir as a store.
+
+pub mod index;

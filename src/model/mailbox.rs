@@ -1,0 +1,216 @@
+//! Mailboxes and what they are called on either side.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// One of the two stores that a job keeps the same. In `sync` the left is the Maildir and the right is the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
+    /// The Maildir in `sync`.
+    Left,
+    /// The server in `sync`.
+    Right,
+}
+
+impl Side {
+    /// Both sides, left first.
+    pub const BOTH: [Self; 2] = [Self::Left, Self::Right];
+
+    /// The side across.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Left => Self::Right,
+            Self::Right => Self::Left,
+        }
+    }
+
+    /// `left` or `right`, as in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Right => "right",
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The caller's number of a mailbox (a row of the state); the same on both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MailboxId(pub u32);
+
+/// A mailbox's name in components, decoded, the personal namespace's prefix removed; the first component of the INBOX is
+/// always spelled `INBOX`. `Display` joins with `/`. A component can contain any character, `/` included.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MailboxPath(Vec<String>);
+
+impl MailboxPath {
+    /// From components; `None` when there is none or one is empty. `inbox` in any case becomes `INBOX` as first component.
+    pub fn new(components: impl IntoIterator<Item = String>) -> Option<Self> {
+        let mut components: Vec<String> = components.into_iter().collect();
+        if components.is_empty() || components.iter().any(String::is_empty) {
+            return None;
+        }
+        if components[0].eq_ignore_ascii_case("INBOX") {
+            components[0] = "INBOX".into();
+        }
+        Some(Self(components))
+    }
+
+    /// From a name as people write it, with `/` between components.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::new(name.split('/').map(str::to_owned))
+    }
+
+    /// The INBOX.
+    pub fn inbox() -> Self {
+        Self(vec!["INBOX".into()])
+    }
+
+    /// Whether it is the INBOX itself.
+    pub fn is_inbox(&self) -> bool {
+        self.0.len() == 1 && self.0[0] == "INBOX"
+    }
+
+    /// Its components, outermost first; at least one.
+    pub fn components(&self) -> &[String] {
+        &self.0
+    }
+
+    /// The mailbox one level up.
+    pub fn parent(&self) -> Option<Self> {
+        (self.0.len() > 1).then(|| Self(self.0[..self.0.len() - 1].to_vec()))
+    }
+}
+
+impl fmt::Display for MailboxPath {
+    /// Joined with `/`; control characters are shown as `\u{…}`, since names come from servers and go to terminals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, component) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str("/")?;
+            }
+            for c in component.chars() {
+                if c.is_control() {
+                    write!(f, "{}", c.escape_default())?;
+                } else {
+                    write!(f, "{c}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for MailboxPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A mailbox's name exactly as a store spells it: the bytes that a server listed, or a directory relative to the Maildir
+/// root. Only the store that made it can read it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RawName(pub Arc<[u8]>);
+
+impl RawName {
+    /// From bytes.
+    pub fn new(bytes: impl AsRef<[u8]>) -> Self {
+        Self(bytes.as_ref().into())
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RawName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.escape_ascii())
+    }
+}
+
+/// A mailbox in a call to a store: the caller's number and the store's own name. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mailbox {
+    /// The caller's number; answers carry it.
+    pub id: MailboxId,
+    /// The name by which the called store knows it.
+    pub raw: RawName,
+}
+
+/// A name for a mailbox that survives renames: MAILBOXID (RFC 8474 §4) or a directory's device and inode.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MailboxIdentity(pub Box<str>);
+
+/// What a mailbox is for (SPECIAL-USE, RFC 6154 §2; `\Important` RFC 8457).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// `\All`: every message of the account.
+    All,
+    /// `\Archive`.
+    Archive,
+    /// `\Drafts`.
+    Drafts,
+    /// `\Flagged`: a view of the flagged messages.
+    Flagged,
+    /// `\Important`: a view of what the server thinks important.
+    Important,
+    /// `\Junk`.
+    Junk,
+    /// `\Sent`.
+    Sent,
+    /// `\Trash`.
+    Trash,
+}
+
+impl Role {
+    /// Each role with its attribute.
+    pub const NAMES: [(Self, &'static str); 8] = [
+        (Self::All, "\\All"),
+        (Self::Archive, "\\Archive"),
+        (Self::Drafts, "\\Drafts"),
+        (Self::Flagged, "\\Flagged"),
+        (Self::Important, "\\Important"),
+        (Self::Junk, "\\Junk"),
+        (Self::Sent, "\\Sent"),
+        (Self::Trash, "\\Trash"),
+    ];
+
+    /// The role of that attribute, in any case (Cyrus writes `\sent`).
+    pub fn named(attribute: &str) -> Option<Self> {
+        Self::NAMES
+            .iter()
+            .find(|(_, name)| name.eq_ignore_ascii_case(attribute))
+            .map(|&(role, _)| role)
+    }
+
+    /// Its attribute, such as `\Sent`.
+    pub fn attribute(self) -> &'static str {
+        Self::NAMES
+            .iter()
+            .find(|&&(role, _)| role == self)
+            .map_or("", |&(_, name)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        assert_eq!(MailboxPath::parse("inbox/Work").unwrap().to_string(), "INBOX/Work");
+        assert_eq!(MailboxPath::parse("Work/inbox").unwrap().to_string(), "Work/inbox");
+        assert!(MailboxPath::parse("a//b").is_none());
+        assert!(MailboxPath::parse("").is_none());
+        assert_eq!(MailboxPath::parse("a/b").unwrap().parent().unwrap().to_string(), "a");
+        assert_eq!(MailboxPath::parse("x\u{1b}[31m").unwrap().to_string(), "x\\u{1b}[31m");
+    }
+}

@@ -1,0 +1,13 @@
+//! The words of the program (DESIGN: one word per thing). Plain data; nothing here does I/O.
+
+pub mod changes;
+pub mod flags;
+pub mod mailbox;
+pub mod message;
+pub mod uidset;
+
+pub use changes::{Checkpoint, Listed, News, Seen, Since, Status, Survey, Token};
+pub use flags::{Flags, Keyword, System};
+pub use mailbox::{Mailbox, MailboxId, MailboxIdentity, MailboxPath, RawName, Role, Side};
+pub use message::{ContentDigest, Envelope, EnvelopeKey, HeaderDigest, Id, Identity, InternalDate, Known, ObjectId};
+pub use uidset::IdSet;
