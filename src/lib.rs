@@ -5,4 +5,5 @@ pub mod identity;
 pub mod maildir;
 pub mod model;
 pub mod secret;
+pub mod state;
 pub mod store;
