@@ -4,6 +4,7 @@ pub mod error;
 pub mod identity;
 pub mod maildir;
 pub mod model;
+pub mod plan;
 pub mod secret;
 pub mod state;
 pub mod store;
