@@ -1,6 +1,7 @@
 //! homing keeps a Maildir and an IMAP account the same.
 
 pub mod error;
+pub mod execute;
 pub mod identity;
 pub mod maildir;
 pub mod model;

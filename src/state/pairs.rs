@@ -108,6 +108,11 @@ impl State {
         Ok(found)
     }
 
+    /// The pair of that row.
+    pub fn pair(&self, id: PairId) -> Result<Option<Pair>> {
+        Ok(self.rows(&format!("{SELECT} WHERE p.id=?"), [id.0], read)?.pop())
+    }
+
     /// All pairs of a mailbox.
     pub fn pairs_of(&self, mailbox: MailboxId) -> Result<Vec<Pair>> {
         self.rows(&format!("{SELECT} WHERE mailbox=?"), [mailbox.0], read)
