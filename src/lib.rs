@@ -1,5 +1,6 @@
 //! homing keeps a Maildir and an IMAP account the same.
 
+pub mod engine;
 pub mod error;
 pub mod execute;
 pub mod identity;

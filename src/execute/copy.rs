@@ -237,7 +237,10 @@ impl Executor<'_> {
                 self.book_met(mailbox, to, &head, &identity, id)?;
                 (self.scene.advance)(1);
             }
-            Done::Gone(ids) => transfer.open = transfer.open.difference(&ids),
+            Done::Gone(ids) => {
+                self.scene.state.settle(mailbox, from, &ids)?;
+                transfer.open = transfer.open.difference(&ids);
+            }
             Done::Failed(ids, failure) => {
                 let ids = if ids.is_empty() { transfer.open.clone() } else { ids };
                 self.book_failed(mailbox, from, &ids, &failure)?;

@@ -30,7 +30,7 @@ pub struct Scene<'a> {
     /// What each side calls its mailboxes; grows as mailboxes are made.
     pub names: BTreeMap<MailboxId, Names>,
     /// The name that a side gives to a mailbox of that name on the left.
-    pub spell: &'a (dyn Fn(&MailboxPath, Side) -> MailboxPath + Sync),
+    pub spell: &'a Spell<'a>,
     /// The smallest id that a new message can get, where known; for the journal.
     pub next_ids: BTreeMap<(MailboxId, Side), Id>,
     /// What the messages without a partner are known by, as far as they were looked at.
@@ -42,6 +42,9 @@ pub struct Scene<'a> {
     /// Is told of each message that is done.
     pub advance: &'a (dyn Fn(u64) + Sync),
 }
+
+/// The name that a side gives to a mailbox.
+pub type Spell<'a> = dyn Fn(&MailboxPath, Side) -> MailboxPath + Sync + 'a;
 
 /// What a mailbox is called.
 #[derive(Clone, Debug)]

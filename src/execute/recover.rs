@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Names;
 use crate::error::Result;
-use crate::model::{Gone, Half, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
+use crate::model::{Flags, Gone, Half, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
 use crate::state::State;
 use crate::store::{Delivered, IntentId, Store};
 
@@ -74,9 +74,10 @@ fn adopt(state: &State, mailbox: MailboxId, side: Side, found: &Delivered) -> Re
     if state.partner(mailbox, side, found.id)?.is_some() || state.partner(mailbox, from, found.source)?.is_some() {
         return Ok(false);
     }
+    // Which flags both sides agreed on is not known: each side's count as changes, and both get the union.
     let target = Half {
         id: Some(found.id),
-        flags: found.flags.clone(),
+        flags: Flags::none(),
         unseen: false,
         gone: Gone::No,
         size: Some(found.identity.size),
