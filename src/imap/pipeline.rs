@@ -461,7 +461,7 @@ pub(super) trait Errand<C> {
     /// See [`Literals::wants`].
     fn wants(&mut self, front: &mut C, line: &[u8], size: u64) -> bool;
     /// See [`Literals::chunk`].
-    fn chunk(&mut self, bytes: &[u8]);
+    fn chunk(&mut self, front: &mut C, bytes: &[u8]);
 }
 
 impl<C> Errand<C> for Keep {
@@ -469,7 +469,7 @@ impl<C> Errand<C> for Keep {
         false
     }
 
-    fn chunk(&mut self, _bytes: &[u8]) {}
+    fn chunk(&mut self, _front: &mut C, _bytes: &[u8]) {}
 }
 
 struct Adapter<'a, C> {
@@ -483,6 +483,6 @@ impl<C> Literals for Adapter<'_, C> {
     }
 
     fn chunk(&mut self, bytes: &[u8]) {
-        self.errand.chunk(bytes);
+        self.errand.chunk(self.front, bytes);
     }
 }

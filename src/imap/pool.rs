@@ -38,6 +38,8 @@ pub(super) struct Account {
 pub(super) struct Memory {
     /// How names are spelled, once a survey told.
     pub(super) spelling: Option<Spelling>,
+    /// Names are UTF-8, as the capabilities told.
+    pub(super) utf8: bool,
     /// The UIDVALIDITY that the caller was told last; ids given to us are meant under it.
     pub(super) validity: HashMap<RawName, u64>,
     /// What each mailbox holds for good, as SELECT told.
@@ -100,6 +102,7 @@ impl Account {
         }
         let (mut conn, logged_in) = connect::open(self)?;
         login::login(&mut conn, &self.options, logged_in)?;
+        self.memory().utf8 = conn.capabilities.utf8_only();
         Ok(self.leased(conn))
     }
 

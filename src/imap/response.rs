@@ -252,7 +252,7 @@ fn mailbox_status(mut tokens: Tokens<'_>) -> Option<Data<'_>> {
         match item.as_slice() {
             b"MESSAGES" => items.messages = Some(value),
             b"UIDNEXT" => items.uidnext = Some(value),
-            b"UIDVALIDITY" => items.uidvalidity = Some(value),
+            b"UIDVALIDITY" => items.uidvalidity = Some(value & u64::from(u32::MAX)),
             b"HIGHESTMODSEQ" => items.highestmodseq = Some(value),
             _ => {}
         }

@@ -57,6 +57,11 @@ impl<'a> Tokens<'a> {
         Some(number)
     }
 
+    /// The next token if it is a UIDVALIDITY: 32 bits (RFC 9051 §9 nz-number), whatever the server says.
+    pub(super) fn validity(&mut self) -> Option<u64> {
+        self.number().map(|number| number & u64::from(u32::MAX))
+    }
+
     /// The next token as text, atoms included; `None` for a parenthesis or the end.
     pub(super) fn string(&mut self) -> Option<Cow<'a, [u8]>> {
         let mut ahead = self.clone();
