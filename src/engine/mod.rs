@@ -173,6 +173,7 @@ fn scene<'a>(
         spell,
         next_ids: std::mem::take(&mut seen.next_ids),
         waiting: std::mem::take(&mut seen.waiting),
+        policy: job.policy,
         run: job.run,
         stop: job.stop.clone(),
         advance,
@@ -192,7 +193,7 @@ fn move_checkpoints(job: &Job<'_>, seen: &Observation, finished: &Finished) -> R
             .failures
             .iter()
             .any(|(known, _)| *known == ProblemKey::Mailbox(*mailbox, *side));
-        if seen.acted_on.contains(mailbox) && !outcome.tainted.contains(&key) && !failed {
+        if !finished.plan.left_alone.contains(mailbox) && !outcome.tainted.contains(&key) && !failed {
             job.state
                 .set_checkpoint(*mailbox, *side, checkpoint, full.get(&key).copied())?;
         }
