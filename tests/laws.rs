@@ -14,7 +14,7 @@ use std::sync::Arc;
 use homing::engine::{self, Job, Naming};
 use homing::error::{Kind, Result};
 use homing::model::{Flags, InternalDate, MailboxPath, Role};
-use homing::plan::Policy;
+use homing::plan::{Adoption, Policy};
 use homing::state::{Purpose, State};
 use homing::store::Stop;
 use memory::{Fuse, Memory, Message};
@@ -212,7 +212,7 @@ impl World {
             policy,
             empty_guard: 0,
             max_delete_percent: 100,
-            adopting: false,
+            adopting: Adoption::No,
             distrust: false,
             dry_run: false,
             run,

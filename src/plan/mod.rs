@@ -16,7 +16,7 @@ mod policy;
 
 pub use action::{Action, Phase, Plan, Step};
 pub use flags::{Merge, first_sight, merge};
-pub use guard::{Guard, Held, Limits};
+pub use guard::{Adoption, Guard, Held, Limits};
 pub use pair::{Match, Waiting};
 pub use policy::{Policy, Rule, SidePolicy};
 

@@ -109,6 +109,11 @@ impl State {
         query.query_row([name], |row| row.get(0)).optional().map_err(failed)
     }
 
+    /// Forgets a fact.
+    pub fn drop_fact(&self, name: &str) -> Result<()> {
+        self.execute("DELETE FROM fact WHERE name=?", [name]).map(drop)
+    }
+
     /// Notes a fact.
     pub fn set_fact(&self, name: &str, value: &str) -> Result<()> {
         self.execute("INSERT OR REPLACE INTO fact (name, value) VALUES (?, ?)", (name, value))
