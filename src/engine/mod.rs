@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use crate::error::{Failure, Result};
 use crate::execute::{self, Outcome, Scene, Spell};
 use crate::model::{MailboxPath, Role, Side};
-use crate::plan::{self, Input, Limits, Plan, Policy};
+use crate::plan::{self, Adoption, Input, Limits, Plan, Policy};
 use crate::state::{ProblemKey, State, now};
 use crate::store::{Stop, Store};
 
@@ -45,7 +45,7 @@ pub struct Job<'a> {
     /// See [`Limits::max_delete_percent`].
     pub max_delete_percent: u64,
     /// What the left holds at the first meeting and the right does not is held back if it is much.
-    pub adopting: bool,
+    pub adopting: Adoption,
     /// Nothing that a side lacks counts as removed.
     pub distrust: bool,
     /// Only look and plan.
@@ -173,6 +173,7 @@ fn scene<'a>(
         spell,
         next_ids: std::mem::take(&mut seen.next_ids),
         waiting: std::mem::take(&mut seen.waiting),
+        policy: job.policy,
         run: job.run,
         stop: job.stop.clone(),
         advance,
@@ -192,7 +193,7 @@ fn move_checkpoints(job: &Job<'_>, seen: &Observation, finished: &Finished) -> R
             .failures
             .iter()
             .any(|(known, _)| *known == ProblemKey::Mailbox(*mailbox, *side));
-        if seen.acted_on.contains(mailbox) && !outcome.tainted.contains(&key) && !failed {
+        if !finished.plan.left_alone.contains(mailbox) && !outcome.tainted.contains(&key) && !failed {
             job.state
                 .set_checkpoint(*mailbox, *side, checkpoint, full.get(&key).copied())?;
         }

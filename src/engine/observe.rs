@@ -24,7 +24,6 @@ pub(super) struct Observation {
     pub statuses: BTreeMap<(MailboxId, Side), Status>,
     pub checkpoints: Vec<(MailboxId, Side, Checkpoint)>,
     pub listed_in_full: BTreeSet<(MailboxId, Side)>,
-    pub acted_on: BTreeSet<MailboxId>,
     pub next_ids: BTreeMap<(MailboxId, Side), Id>,
     pub waiting: HashMap<(MailboxId, Side, Id), Envelope>,
     pub failures: Vec<(ProblemKey, Failure)>,
@@ -66,9 +65,6 @@ pub(super) fn observe(job: &Job<'_>) -> Result<Observation> {
     for candidate in &candidates {
         let view = view(job.state, candidate, &mut heard)?;
         seen.names.insert(candidate.id, names(candidate));
-        if candidate.acted_on {
-            seen.acted_on.insert(candidate.id);
-        }
         seen.views.push(view);
     }
     identify::identify(job, &mut seen)?;

@@ -4,7 +4,7 @@ use super::Executor;
 use super::notes::one;
 use crate::error::Result;
 use crate::model::{Flags, Gone, Half, Id, Identity, MailboxId, Pair, PairId, Side};
-use crate::plan::{Action, Match, Step, merge};
+use crate::plan::{Action, Match, Rule, Step, merge};
 use crate::store::Head;
 
 impl Executor<'_> {
@@ -95,8 +95,7 @@ impl Executor<'_> {
         state.settle(mailbox, from, &one(head.id))?;
         state.settle(mailbox, to, &one(id))?;
         self.outcome.paired += 1;
-        self.merge_late(&pair, to, &head.flags, &there);
-        Ok(())
+        self.merge_late(&pair, to, &head.flags, &there)
     }
 
     /// The flags that a message without a partner has, as far as they were looked at; else those of its base row.
@@ -112,7 +111,7 @@ impl Executor<'_> {
     }
 
     /// Plans the flags of two messages that met; they are set in the next phase.
-    fn merge_late(&mut self, pair: &Pair, to: Side, source: &Flags, target: &Flags) {
+    fn merge_late(&mut self, pair: &Pair, to: Side, source: &Flags, target: &Flags) -> Result<()> {
         let now = if to == Side::Left {
             [target, source]
         } else {
@@ -120,12 +119,20 @@ impl Executor<'_> {
         };
         let merged = merge([&pair.halves[0].flags, &pair.halves[1].flags], now);
         let Some(names) = self.scene.names.get(&pair.mailbox) else {
-            return;
+            return Ok(());
         };
         let path = names.path.clone();
         for on in Side::BOTH {
             let (add, remove) = (merged.add[on as usize].clone(), merged.remove[on as usize].clone());
-            if let (Some(id), false) = (pair.half(on).id, add.is_empty() && remove.is_empty()) {
+            let from = on.other();
+            let (Some(id), Some(there), false) = (
+                pair.half(on).id,
+                pair.half(from).id,
+                add.is_empty() && remove.is_empty(),
+            ) else {
+                continue;
+            };
+            if self.scene.policy.of(from).flags == Rule::Spread {
                 let action = Action::SetFlags {
                     on,
                     ids: one(id),
@@ -138,8 +145,13 @@ impl Executor<'_> {
                     action,
                     why: "met its equal",
                 });
+            } else {
+                self.scene
+                    .state
+                    .add_pending_flags(pair.mailbox, from, there, now[from as usize])?;
             }
         }
+        Ok(())
     }
 }
 

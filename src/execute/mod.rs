@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Kind, Reach, Result};
 use crate::model::{Envelope, Id, IdSet, Mailbox, MailboxId, MailboxPath, RawName, Side};
-use crate::plan::{Action, Phase, Plan, Step};
+use crate::plan::{Action, Phase, Plan, Policy, Step};
 use crate::state::{ProblemKey, State};
 use crate::store::{Stop, Store};
 
@@ -35,6 +35,8 @@ pub struct Scene<'a> {
     pub next_ids: BTreeMap<(MailboxId, Side), Id>,
     /// What the messages without a partner are known by, as far as they were looked at.
     pub waiting: HashMap<(MailboxId, Side, Id), Envelope>,
+    /// What to do with changes that only show on the way.
+    pub policy: Policy,
     /// The number of this run.
     pub run: i64,
     /// Set when the user asked to stop.

@@ -83,10 +83,8 @@ fn adopt(state: &State, mailbox: MailboxId, side: Side, found: &Delivered) -> Re
         size: Some(found.identity.size),
         date: Some(found.date),
     };
-    // Flags of the source as they were when it was delivered; a change made since then is a change.
     let source = Half {
         id: Some(found.source),
-        flags: found.flags.clone(),
         date: Some(found.date),
         ..Half::default()
     };

@@ -16,7 +16,19 @@ pub struct Limits {
     pub pairs: u64,
     /// The first meeting of a Maildir that has mail with a server: if more than 25 % of its messages and more than
     /// [`Limits::FEW`] are unknown to the server, they are not uploaded before somebody said so.
-    pub adopting: bool,
+    pub adopting: Adoption,
+}
+
+/// Whether a Maildir that has mail meets its account for the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Adoption {
+    /// They know each other, or what the Maildir brings along was approved.
+    #[default]
+    No,
+    /// They meet.
+    Asking,
+    /// They met in an earlier run, and the upload was held. It stays so, whatever later counts say.
+    Held,
 }
 
 impl Limits {
@@ -121,7 +133,12 @@ fn hold_adoption(input: &Input, steps: &mut [Step]) -> Vec<Held> {
         .iter()
         .map(|view| view.added[0].len() + view.pairs)
         .sum();
-    if !input.limits.adopting || unknown <= Limits::FEW || unknown * 4 <= all {
+    let hold = match input.limits.adopting {
+        Adoption::No => false,
+        Adoption::Asking => unknown > Limits::FEW && unknown * 4 > all,
+        Adoption::Held => true,
+    };
+    if !hold {
         return Vec::new();
     }
     let mut held = Vec::new();
