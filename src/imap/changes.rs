@@ -11,7 +11,7 @@ use super::crew::{self, Queue, Task};
 use super::pipeline::{Event, Pipeline};
 use super::pool::{Account, Lease, Tries};
 use super::quirks;
-use super::response::{Data, Reply, Status};
+use super::response::{Reply, Status};
 use super::slot::{Next, Rung, Slot};
 use super::wire::{Keep, stopped};
 use crate::error::{Failure, Kind, Result, Retry};

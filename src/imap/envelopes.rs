@@ -101,6 +101,8 @@ impl Chunk for Wanted<'_> {
 
     fn garbled(&mut self) {}
 
+    fn cut(&mut self) {}
+
     fn done(self, _out: &Self::Out) -> Option<Self> {
         None
     }

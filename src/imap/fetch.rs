@@ -99,6 +99,7 @@ fn chunks<'t>(job: ReadJob, into: &'t dyn Target, done: &SyncSender<Outcome>) ->
         ids,
         sized,
         streaming: None,
+        garbled: false,
         attempts: 0,
     };
     parts.into_iter().map(wanted).collect()
@@ -112,6 +113,8 @@ struct Wanted<'t> {
     /// Those that are too large are out already.
     sized: bool,
     streaming: Option<Streaming>,
+    /// A line of the answer could not be read.
+    garbled: bool,
     attempts: u32,
 }
 
@@ -341,6 +344,11 @@ impl Chunk for Wanted<'_> {
     }
 
     fn garbled(&mut self) {
+        self.garbled = true;
+        self.streaming = None;
+    }
+
+    fn cut(&mut self) {
         self.streaming = None;
     }
 
@@ -350,6 +358,9 @@ impl Chunk for Wanted<'_> {
         } else if !self.sized {
             self.sized = true;
             return Some(self);
+        } else if self.garbled {
+            let failure = Failure::message("the server handed it out in a way that cannot be read");
+            self.fail_ids(&self.ids, failure, out);
         } else if !self.ids.is_empty() {
             self.job.answer(Done::Gone(self.ids.clone()), out);
         }
@@ -370,6 +381,7 @@ impl Chunk for Wanted<'_> {
                 ids,
                 sized: self.sized,
                 streaming: None,
+                garbled: false,
                 attempts: 0,
             }
         });

@@ -6,8 +6,8 @@
 //! | `wire` `token` `response` `code` `date` `command` | bytes, lines, answers, commands |
 //! | `pipeline` `pool` `crew` | commands in flight, connections, workers |
 //! | `names` `survey` | which mailboxes there are |
-//! | `selected` `changes` `envelopes` `fetch` | what is in them |
-//! | `write` `append` `marks` `remove` `moves` `mailboxes` | changing it |
+//! | `selected` `changes` `slot` `reading` `envelopes` `fetch` | what is in them |
+//! | `write` `append` `marks` `proof` `remove` `moves` `mailboxes` | changing it |
 //! | `quirks` | what single servers do differently |
 //!
 //! What holds everywhere: commands go out before earlier ones are answered, within a window that cannot deadlock; what
@@ -41,6 +41,7 @@ mod moves;
 mod names;
 mod pipeline;
 mod pool;
+mod proof;
 mod quirks;
 mod reading;
 mod remove;

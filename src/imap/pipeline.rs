@@ -99,6 +99,17 @@ impl Conn {
         Ok(())
     }
 
+    /// Leaves the open mailbox, if there is one, without expunging anything.
+    pub(super) fn leave(&mut self) -> Result<()> {
+        // RFC 3691 §2. Without it, opening a mailbox that is not there does the same (RFC 9051 §6.3.2).
+        let command = if self.capabilities.has("UNSELECT") {
+            Command::new("UNSELECT")
+        } else {
+            Command::new("EXAMINE").text(b"")
+        };
+        self.ask(command, |_| ()).map(|_| ())
+    }
+
     /// One command in several steps: `answer` gets each challenge and says what to send.
     pub(super) fn converse(&mut self, words: &str, mut answer: impl FnMut(&[u8]) -> Result<String>) -> Result<Reply> {
         let tag = self.next_tag();

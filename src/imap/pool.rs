@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::code::Permanent;
 use super::names::Spelling;
 use super::pipeline::Conn;
+use super::selected::Selected;
 use super::wire::{Counters, stopped};
 use super::{Options, connect, login};
 use crate::error::{Failure, Kind, Result, Retry};
@@ -53,6 +54,16 @@ pub(super) struct Holds {
     pub(super) permanent: Permanent,
     /// All flags that are in use.
     pub(super) listed: crate::model::Flags,
+}
+
+impl Holds {
+    pub(super) fn new(selected: &Selected) -> Self {
+        let permanent = selected.permanent.clone().unwrap_or_else(Permanent::everything);
+        Self {
+            listed: selected.flags.union(&permanent.flags),
+            permanent,
+        }
+    }
 }
 
 impl Account {

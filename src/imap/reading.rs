@@ -30,8 +30,10 @@ pub(super) trait Chunk: Task + Sized {
     fn body(&mut self, bytes: &[u8]);
     /// A whole line; false when nobody listens any more.
     fn line(&mut self, fetch: &Fetch<'_>, out: &Self::Out) -> bool;
-    /// A line that could not be read.
+    /// A line could not be read.
     fn garbled(&mut self);
+    /// The connection is lost: what is half there is dropped.
+    fn cut(&mut self);
     /// The command is done. Gives itself back when there is another one to send.
     fn done(self, out: &Self::Out) -> Option<Self>;
     /// What is not answered yet cannot be read.
@@ -147,7 +149,9 @@ impl<C: Chunk> Reader<'_, '_, C> {
 
     fn push(&mut self, chunk: C) {
         let Some(command) = chunk.command(self.pipeline.conn) else {
-            chunk.done(self.out);
+            if let Some(more) = chunk.done(self.out) {
+                self.push(more);
+            }
             return;
         };
         if self.target.as_ref() != Some(chunk.mailbox()) {
@@ -241,6 +245,7 @@ impl<C: Chunk> Reader<'_, '_, C> {
             Asked::Open(_) => None,
         });
         let mut chunks: Vec<C> = chunks.collect();
+        chunks.iter_mut().for_each(C::cut);
         if !chunks.is_empty() {
             let mut first = chunks.remove(0);
             *first.attempts() += 1;

@@ -18,6 +18,16 @@ pub(super) fn survey(account: &Account) -> Result<Survey> {
     Ok(told.into_survey(account))
 }
 
+/// How names are spelled, for who has not surveyed the account.
+pub(super) fn learn_spelling(account: &Account, conn: &mut Conn) -> Result<Spelling> {
+    let mut told = Told::default();
+    // RFC 9051 §6.3.9: an empty pattern asks for the separator.
+    told.ask_in(account, conn, "LIST \"\" \"\"")?;
+    let spelling = told.spelling(account);
+    account.memory().spelling = Some(spelling.clone());
+    Ok(spelling)
+}
+
 /// One mailbox as listed.
 struct Name {
     raw: RawName,
