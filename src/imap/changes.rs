@@ -103,8 +103,11 @@ impl<'a, 's> Worker<'a, 's> {
             match pipeline.next(&mut Keep)? {
                 None if self.again.is_empty() => return Ok(()),
                 None => {}
-                Some(Event::Data(asked, data)) => {
-                    if let Some(slot) = self.slots.get_mut(&asked.slot) {
+                Some(Event::Data(mut in_flight, data)) => {
+                    // The next mailbox is opened only when all is answered about this one, so the oldest command is it.
+                    if let Some(asked) = in_flight.front()
+                        && let Some(slot) = self.slots.get_mut(&asked.slot)
+                    {
                         slot.note(asked.opens, &data);
                         let news = slot.take_news();
                         let id = slot.id();

@@ -10,7 +10,7 @@ use super::reading::{self, Chunk};
 use super::response::{Body, Fetch};
 use crate::error::{Failure, Result};
 use crate::identity::{envelope_key, header_digest};
-use crate::model::{Envelope, IdSet, Mailbox, RawName};
+use crate::model::{Envelope, Id, IdSet, Mailbox, RawName};
 use crate::store::Depth;
 
 /// Messages in one command.
@@ -52,6 +52,8 @@ impl Task for Wanted<'_> {
 
 impl Chunk for Wanted<'_> {
     type Out = SyncSender<Envelope>;
+    /// A header is kept in the line.
+    type Body = ();
 
     fn mailbox(&self) -> &RawName {
         &self.mailbox.raw
@@ -70,21 +72,22 @@ impl Chunk for Wanted<'_> {
         Some(Command::new("UID FETCH").set(&self.ids).words(items))
     }
 
-    fn begins(&mut self, _head: &Fetch<'_>, _size: u64) -> bool {
-        // A header is kept in the line.
-        false
+    fn awaits(&self, id: Id) -> bool {
+        self.ids.contains(id)
     }
 
-    fn body(&mut self, _bytes: &[u8]) {}
+    fn begin(_chunk: Option<&Self>, _head: &Fetch<'_>) -> Option<()> {
+        None
+    }
 
-    fn line(&mut self, fetch: &Fetch<'_>, out: &Self::Out) -> bool {
+    fn feed((): &mut (), _bytes: &[u8]) {}
+
+    fn line(&mut self, fetch: &Fetch<'_>, _body: Option<()>, out: &Self::Out) -> bool {
         let (Some(id), Body::Text(header)) = (fetch.uid, &fetch.body) else {
             // Somebody changed a flag, or there is no header to see.
             return true;
         };
-        if !self.ids.remove(id) {
-            return true;
-        }
+        self.ids.remove(id);
         let envelope = Envelope {
             mailbox: self.mailbox.id,
             id,
@@ -100,8 +103,6 @@ impl Chunk for Wanted<'_> {
     }
 
     fn garbled(&mut self) {}
-
-    fn cut(&mut self) {}
 
     fn done(self, _out: &Self::Out) -> Option<Self> {
         None

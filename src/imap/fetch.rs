@@ -98,7 +98,6 @@ fn chunks<'t>(job: ReadJob, into: &'t dyn Target, done: &SyncSender<Outcome>) ->
         job: Arc::clone(&job),
         ids,
         sized,
-        streaming: None,
         garbled: false,
         attempts: 0,
     };
@@ -112,14 +111,13 @@ struct Wanted<'t> {
     ids: IdSet,
     /// Those that are too large are out already.
     sized: bool,
-    streaming: Option<Streaming>,
     /// A line of the answer could not be read.
     garbled: bool,
     attempts: u32,
 }
 
 /// A message on its way in.
-struct Streaming {
+pub(super) struct Streaming {
     digester: Digester,
     into: Into,
 }
@@ -130,7 +128,7 @@ enum Into {
     /// Its head is still to come: it waits.
     Spool(SpooledTempFile),
     /// It cannot be taken; the rest of it is read and dropped.
-    Failed(Option<Id>, Failure),
+    Failed(Failure),
     /// Nobody asked for it.
     Nobody,
 }
@@ -147,20 +145,17 @@ impl Streaming {
         let written = match &mut self.into {
             Into::Sink(_, sink) => sink.write_all(bytes),
             Into::Spool(spool) => spool.write_all(bytes),
-            Into::Failed(..) | Into::Nobody => return,
+            Into::Failed(_) | Into::Nobody => return,
         };
         match written {
             Ok(()) => self.digester.update(bytes),
-            Err(error) => {
-                let id = match &self.into {
-                    Into::Sink(head, _) => Some(head.id),
-                    _ => None,
-                };
-                let failure = Failure::message(format!("it cannot be stored: {error}"));
-                self.into = Into::Failed(id, failure);
-            }
+            Err(error) => self.into = Into::Failed(unstorable(&error)),
         }
     }
+}
+
+fn unstorable(error: &std::io::Error) -> Failure {
+    Failure::message(format!("it cannot be stored: {error}"))
 }
 
 impl Wanted<'_> {
@@ -168,58 +163,50 @@ impl Wanted<'_> {
     fn sink(&self, head: Head) -> Into {
         match self.job.into.begin(&self.job.job, &head) {
             Ok(sink) => Into::Sink(head, sink),
-            Err(failure) => Into::Failed(Some(head.id), failure),
+            Err(failure) => Into::Failed(failure),
         }
     }
 
     /// The message is there in full, and so is its head: it lands.
-    fn land(&mut self, streaming: Streaming, fetch: &Fetch<'_>, out: &SyncSender<Outcome>) -> bool {
+    fn land(&mut self, id: Id, streaming: Streaming, fetch: &Fetch<'_>, out: &SyncSender<Outcome>) -> bool {
         let identity = streaming.digester.finish();
         let landed = match streaming.into {
             Into::Nobody => return true,
             Into::Sink(head, sink) => finish(head, sink, identity),
-            Into::Spool(spool) => {
-                let Some(head) = head(fetch).filter(|head| self.ids.contains(head.id)) else {
-                    return true;
-                };
-                self.land_late(head, spool, identity)
-            }
-            Into::Failed(id, failure) => match id.or(fetch.uid) {
-                Some(id) => Err((id, failure)),
-                None => return true,
+            Into::Spool(spool) => match head(fetch) {
+                Some(head) => self.land_late(head, spool, identity),
+                None => Err(Failure::message("the server did not tell its flags, date and size")),
             },
-        };
-        let (id, done) = match landed {
-            Ok((id, done)) => {
-                self.job.sink_worked();
-                (id, done)
-            }
-            Err((id, failure)) => {
-                self.job.sink_failed(&failure);
-                (id, Some(Done::Failed(IdSet::range(id..=id), failure)))
-            }
+            Into::Failed(failure) => Err(failure),
         };
         self.ids.remove(id);
-        done.is_none_or(|done| self.job.answer(done, out))
+        match landed {
+            Ok(done) => {
+                self.job.sink_worked();
+                done.is_none_or(|done| self.job.answer(done, out))
+            }
+            Err(failure) => {
+                self.job.sink_failed(&failure);
+                self.fail_ids(&IdSet::range(id..=id), failure, out)
+            }
+        }
     }
 
+    /// Its head came after its body.
     fn land_late(&self, head: Head, mut spool: SpooledTempFile, identity: Identity) -> Landed {
-        let id = head.id;
-        let failed = |e: std::io::Error| (id, Failure::message(format!("it cannot be stored: {e}")));
-        spool.seek(SeekFrom::Start(0)).map_err(failed)?;
-        match self.sink(head) {
-            Into::Sink(head, mut sink) => {
-                let mut buffer = vec![0; 64 << 10];
-                loop {
-                    let n = spool.read(&mut buffer).map_err(failed)?;
-                    if n == 0 {
-                        return finish(head, sink, identity);
-                    }
-                    sink.write_all(&buffer[..n]).map_err(failed)?;
-                }
+        spool.seek(SeekFrom::Start(0)).map_err(|e| unstorable(&e))?;
+        let (head, mut sink) = match self.sink(head) {
+            Into::Sink(head, sink) => (head, sink),
+            Into::Failed(failure) => return Err(failure),
+            Into::Spool(_) | Into::Nobody => return Ok(None),
+        };
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let n = spool.read(&mut buffer).map_err(|e| unstorable(&e))?;
+            if n == 0 {
+                return finish(head, sink, identity);
             }
-            Into::Failed(_, failure) => Err((id, failure)),
-            Into::Spool(_) | Into::Nobody => Ok((id, None)),
+            sink.write_all(&buffer[..n]).map_err(|e| unstorable(&e))?;
         }
     }
 
@@ -246,13 +233,12 @@ impl Wanted<'_> {
     }
 }
 
-/// The id and the answer, unless the other side answers.
-type Landed = std::result::Result<(Id, Option<Done>), (Id, Failure)>;
+/// The answer, unless the other side gives it.
+type Landed = Result<Option<Done>>;
 
 fn finish(head: Head, sink: Box<dyn Sink>, identity: Identity) -> Landed {
-    let id = head.id;
-    let landing = sink.finish(&identity).map_err(|failure| (id, failure))?;
-    let done = match landing {
+    let landing = sink.finish(&identity)?;
+    Ok(match landing {
         Landing::Here(new, flags) => Some(Done::Landed {
             head,
             identity,
@@ -265,8 +251,7 @@ fn finish(head: Head, sink: Box<dyn Sink>, identity: Identity) -> Landed {
             id: equal,
         }),
         Landing::Queued => None,
-    };
-    Ok((id, done))
+    })
 }
 
 /// The head of a message, as soon as all of it was told. A date that is missing or none is the epoch.
@@ -288,6 +273,7 @@ impl Task for Wanted<'_> {
 
 impl Chunk for Wanted<'_> {
     type Out = SyncSender<Outcome>;
+    type Body = Streaming;
 
     fn mailbox(&self) -> &RawName {
         &self.job.job.from.raw
@@ -305,51 +291,47 @@ impl Chunk for Wanted<'_> {
         Some(command.words(format_args!("(UID FLAGS INTERNALDATE RFC822.SIZE{object} BODY.PEEK[])")))
     }
 
-    fn begins(&mut self, fetch: &Fetch<'_>, _size: u64) -> bool {
-        let into = match (fetch.uid, head(fetch)) {
-            (Some(id), _) if !self.ids.contains(id) => Into::Nobody,
-            (_, Some(head)) => self.sink(head),
+    fn awaits(&self, id: Id) -> bool {
+        self.ids.contains(id)
+    }
+
+    fn begin(chunk: Option<&Self>, fetch: &Fetch<'_>) -> Option<Streaming> {
+        let into = match (chunk, head(fetch)) {
+            (None, _) if fetch.uid.is_some() => Into::Nobody,
+            (Some(chunk), Some(head)) => chunk.sink(head),
             _ => Into::Spool(SpooledTempFile::new(SPOOL)),
         };
-        self.streaming = Some(Streaming::new(into));
-        true
+        Some(Streaming::new(into))
     }
 
-    fn body(&mut self, bytes: &[u8]) {
-        if let Some(streaming) = &mut self.streaming {
-            streaming.write(bytes);
-        }
+    fn feed(streaming: &mut Streaming, bytes: &[u8]) {
+        streaming.write(bytes);
     }
 
-    fn line(&mut self, fetch: &Fetch<'_>, out: &Self::Out) -> bool {
+    fn line(&mut self, fetch: &Fetch<'_>, streaming: Option<Streaming>, out: &Self::Out) -> bool {
+        let Some(id) = fetch.uid else { return true };
         if !self.sized {
             return self.too_large(fetch, out);
         }
-        if let Some(streaming) = self.streaming.take() {
-            return self.land(streaming, fetch, out);
-        }
-        match (&fetch.body, fetch.uid) {
+        match (streaming, &fetch.body) {
+            (Some(streaming), _) => self.land(id, streaming, fetch, out),
             // Short enough for a quoted string.
-            (Body::Text(text), Some(id)) if self.ids.contains(id) => {
+            (None, Body::Text(text)) => {
                 let mut streaming = Streaming::new(Into::Spool(SpooledTempFile::new(SPOOL)));
                 streaming.write(text);
-                self.land(streaming, fetch, out)
+                self.land(id, streaming, fetch, out)
             }
-            (Body::Nil, Some(id)) if self.ids.remove(id) => {
-                let failure = Failure::message("the server has no text for it");
-                self.fail_ids(&IdSet::range(id..=id), failure, out)
+            (None, Body::Nil) => {
+                self.ids.remove(id);
+                self.fail_ids(&IdSet::range(id..=id), Failure::message("the server has no text for it"), out)
             }
-            _ => true,
+            // Somebody changed a flag.
+            (None, Body::Absent) => true,
         }
     }
 
     fn garbled(&mut self) {
         self.garbled = true;
-        self.streaming = None;
-    }
-
-    fn cut(&mut self) {
-        self.streaming = None;
     }
 
     fn done(mut self, out: &Self::Out) -> Option<Self> {
@@ -380,13 +362,11 @@ impl Chunk for Wanted<'_> {
                 job: Arc::clone(&self.job),
                 ids,
                 sized: self.sized,
-                streaming: None,
                 garbled: false,
                 attempts: 0,
             }
         });
         self.attempts = 0;
-        self.streaming = None;
         (self, second)
     }
 

@@ -89,7 +89,7 @@ fn try_create(conn: &mut Conn, raw: &RawName) -> Result<Tried> {
     let (mut created, mut seen) = (None, false);
     while let Some(event) = pipeline.next(&mut Keep)? {
         match event {
-            Event::Data(Step::Status, Data::MailboxStatus(_, items)) => status = items,
+            Event::Data(_, Data::MailboxStatus(_, items)) => status = items,
             Event::Done(Step::Create, reply) => created = Some(reply),
             Event::Done(Step::Status, reply) => seen = reply.is_ok() && status.uidvalidity.is_some(),
             _ => {}

@@ -2,14 +2,14 @@
 
 use super::command::Command;
 use super::crew::{Queue, Task};
-use super::pipeline::{Conn, Errand, Event, Pipeline};
+use super::pipeline::{Conn, Errand, Event, InFlight, Pipeline};
 use super::pool::{Account, Tries};
 use super::quirks;
 use super::response::{Data, Fetch, Reply, Response, Status, parse};
 use super::selected::Selected;
 use super::wire::stopped;
 use crate::error::{Failure, Kind, Result, Retry};
-use crate::model::RawName;
+use crate::model::{Id, RawName};
 
 /// How often a chunk is tried before it is cut, and a message before it is given up.
 const ATTEMPTS: u32 = 3;
@@ -20,20 +20,22 @@ const AHEAD: usize = 8;
 pub(super) trait Chunk: Task + Sized {
     /// Where answers go.
     type Out;
+    /// A body on its way in.
+    type Body;
 
     fn mailbox(&self) -> &RawName;
     /// The FETCH for what is not answered yet; `None`: nothing is left, or nobody wants it any more.
     fn command(&self, conn: &Conn) -> Option<Command>;
-    /// A body follows; true to have it streamed into [`Self::body`].
-    fn begins(&mut self, head: &Fetch<'_>, size: u64) -> bool;
+    /// Whether this message is waited for here.
+    fn awaits(&self, id: Id) -> bool;
+    /// A body follows; `None`: it is kept in the line. `chunk` is the one that awaits it, where it is known already.
+    fn begin(chunk: Option<&Self>, head: &Fetch<'_>) -> Option<Self::Body>;
     /// Bytes of that body.
-    fn body(&mut self, bytes: &[u8]);
-    /// A whole line; false when nobody listens any more.
-    fn line(&mut self, fetch: &Fetch<'_>, out: &Self::Out) -> bool;
-    /// A line could not be read.
+    fn feed(body: &mut Self::Body, bytes: &[u8]);
+    /// A whole line about a message that is awaited, with the body that streamed by; false when nobody listens any more.
+    fn line(&mut self, fetch: &Fetch<'_>, body: Option<Self::Body>, out: &Self::Out) -> bool;
+    /// A line could not be read; it may have been about one of these.
     fn garbled(&mut self);
-    /// The connection is lost: what is half there is dropped.
-    fn cut(&mut self);
     /// The command is done. Gives itself back when there is another one to send.
     fn done(self, out: &Self::Out) -> Option<Self>;
     /// What is not answered yet cannot be read.
@@ -105,18 +107,18 @@ impl<C: Chunk> Reader<'_, '_, C> {
             if self.pipeline.open() == 0 && self.is_over {
                 return Ok(());
             }
-            let Some(event) = self.pipeline.next(&mut Bodies)? else {
+            let mut bodies = Bodies(None);
+            let Some(event) = self.pipeline.next(&mut bodies)? else {
                 continue;
             };
             match event {
-                Event::Data(Asked::Open(_), data) => self.open.selected.note(&data),
-                Event::Data(Asked::Read(chunk), Data::Fetch(fetch)) if self.open.failure.is_none() => {
-                    if !chunk.line(&fetch, self.out) {
+                Event::Data(mut in_flight, data) => {
+                    if let Some(Asked::Open(_)) = in_flight.front() {
+                        self.open.selected.note(&data);
+                    } else if self.open.failure.is_none() && !told(in_flight, &data, bodies.0, self.out) {
                         self.queue.abandon();
                     }
                 }
-                Event::Data(Asked::Read(chunk), Data::Malformed) => chunk.garbled(),
-                Event::Data(..) => {}
                 Event::Done(Asked::Open(name), reply) => self.opened(&name, &reply)?,
                 Event::Done(Asked::Read(chunk), reply) => {
                     tries.progress();
@@ -245,7 +247,6 @@ impl<C: Chunk> Reader<'_, '_, C> {
             Asked::Open(_) => None,
         });
         let mut chunks: Vec<C> = chunks.collect();
-        chunks.iter_mut().for_each(C::cut);
         if !chunks.is_empty() {
             let mut first = chunks.remove(0);
             *first.attempts() += 1;
@@ -267,21 +268,49 @@ impl<C: Chunk> Reader<'_, '_, C> {
     }
 }
 
-/// Streams bodies to the chunk that asked for them.
-struct Bodies;
+/// The chunks in flight that data can be about: those of the mailbox that is open. A server may answer several of them
+/// before it says that one is done; only a SELECT waits for all before it.
+fn of_open_mailbox<'a, C: Chunk>(in_flight: &'a mut InFlight<'_, Asked<C>>) -> impl Iterator<Item = &'a mut C> {
+    in_flight.iter().map_while(|asked| match asked {
+        Asked::Read(chunk) => Some(chunk),
+        Asked::Open(_) => None,
+    })
+}
 
-impl<C: Chunk> Errand<Asked<C>> for Bodies {
-    fn wants(&mut self, front: &mut Asked<C>, line: &[u8], size: u64) -> bool {
-        let Asked::Read(chunk) = front else { return false };
-        match parse(line) {
-            Response::Data(Data::Fetch(head)) if head.body_follows => chunk.begins(&head, size),
-            _ => false,
+/// Hands data to the chunk that awaits it; false when nobody listens any more.
+fn told<C: Chunk>(mut in_flight: InFlight<'_, Asked<C>>, data: &Data<'_>, body: Option<C::Body>, out: &C::Out) -> bool {
+    match data {
+        Data::Malformed => of_open_mailbox(&mut in_flight).for_each(C::garbled),
+        Data::Fetch(fetch) => {
+            let awaits = |chunk: &&mut C| fetch.uid.is_some_and(|id| chunk.awaits(id));
+            if let Some(chunk) = of_open_mailbox(&mut in_flight).find(awaits) {
+                return chunk.line(fetch, body, out);
+            }
         }
+        _ => {}
+    }
+    true
+}
+
+/// The body that streams by in the line that is being read.
+struct Bodies<C: Chunk>(Option<C::Body>);
+
+impl<C: Chunk> Errand<Asked<C>> for Bodies<C> {
+    fn wants(&mut self, mut in_flight: InFlight<'_, Asked<C>>, line: &[u8], _size: u64) -> bool {
+        let Response::Data(Data::Fetch(head)) = parse(line) else {
+            return false;
+        };
+        if head.body_follows {
+            let awaits = |chunk: &&mut C| head.uid.is_some_and(|id| chunk.awaits(id));
+            let chunk = of_open_mailbox(&mut in_flight).find(awaits);
+            self.0 = C::begin(chunk.as_deref(), &head);
+        }
+        head.body_follows && self.0.is_some()
     }
 
-    fn chunk(&mut self, front: &mut Asked<C>, bytes: &[u8]) {
-        if let Asked::Read(chunk) = front {
-            chunk.body(bytes);
+    fn chunk(&mut self, bytes: &[u8]) {
+        if let Some(body) = &mut self.0 {
+            C::feed(body, bytes);
         }
     }
 }

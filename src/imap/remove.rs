@@ -3,7 +3,7 @@
 use super::command::{Command, portions};
 use super::pipeline::{Conn, Event, Pipeline};
 use super::proof::prove;
-use super::response::{Data, Reply};
+use super::response::Data;
 use super::wire::Keep;
 use super::write::Place;
 use crate::error::{Failure, Result};
@@ -71,23 +71,30 @@ pub(super) fn expunge(conn: &mut Conn, ids: &IdSet) -> Result<Expunged> {
         });
     }
     // RFC 4315 §2.1: only ids that we name. Without it, EXPUNGE takes everything that anybody marked.
-    if conn.capabilities.has("UIDPLUS") {
-        return run(conn, ids, &[Step::Mark, Step::UidExpunge, Step::Look]);
-    }
-    let marked = run(conn, ids, &[Step::Mark, Step::Deleted])?;
-    let foreign = marked.removed.difference(ids);
-    if !foreign.is_empty() {
-        let what = format!(
-            "it is marked as deleted but stays, because the server could only expunge it together with {} other messages that \
-             somebody marked",
-            foreign.len()
-        );
-        return Ok(Expunged {
-            removed: IdSet::new(),
-            why: Failure::message(what),
-        });
-    }
-    run(conn, ids, &[Step::Expunge, Step::Look])
+    let told = if conn.capabilities.has("UIDPLUS") {
+        run(conn, ids, &[Step::Mark, Step::UidExpunge])?
+    } else {
+        let marked = run(conn, ids, &[Step::Mark, Step::Deleted])?;
+        let foreign = marked.found.difference(ids);
+        if !foreign.is_empty() || !marked.looked {
+            let what = "it is marked as deleted but stays, because the server can only expunge it together with other messages \
+                        that somebody marked";
+            return Ok(Expunged {
+                removed: IdSet::new(),
+                why: Failure::message(what),
+            });
+        }
+        run(conn, ids, &[Step::Expunge])?
+    };
+    // The proof. Not in the same breath: some servers search before they have expunged.
+    let left = ids.difference(&told.vanished);
+    let looked = run(conn, &left, &[Step::Look])?;
+    let still = if looked.looked { looked.found } else { left };
+    let why = told.refusal.or(looked.refusal).unwrap_or_else(|| "it is still there".to_owned());
+    Ok(Expunged {
+        removed: ids.difference(&still),
+        why: Failure::message(format!("it cannot be removed: {why}")),
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,7 +104,7 @@ enum Step {
     Expunge,
     /// Which of the messages are still there.
     Look,
-    /// Which messages are marked; they are given back in place of the removed ones.
+    /// Which messages are marked.
     Deleted,
 }
 
@@ -122,37 +129,41 @@ impl Step {
     }
 }
 
+/// What the steps told.
+#[derive(Default)]
+struct Told {
+    /// By a search.
+    found: IdSet,
+    /// Every search was answered.
+    looked: bool,
+    /// Named as expunged (RFC 7162 §3.2.10).
+    vanished: IdSet,
+    /// The first refusal.
+    refusal: Option<String>,
+}
+
 /// Sends the steps together: each is harmless when the one before it was refused.
-fn run(conn: &mut Conn, ids: &IdSet, steps: &[Step]) -> Result<Expunged> {
+fn run(conn: &mut Conn, ids: &IdSet, steps: &[Step]) -> Result<Told> {
+    let mut told = Told {
+        looked: true,
+        ..Told::default()
+    };
     let mut pipeline = Pipeline::new(conn);
     for step in steps {
         for command in step.commands(ids) {
             pipeline.push(command, *step);
         }
     }
-    let mut found = IdSet::new();
-    let mut looked = true;
-    let mut refusal: Option<Reply> = None;
     while let Some(event) = pipeline.next(&mut Keep)? {
         match event {
-            Event::Data(Step::Look | Step::Deleted, Data::Search(ids)) => found = found.union(&ids),
+            Event::Data(_, Data::Search(ids)) => told.found = told.found.union(&ids),
+            Event::Data(_, Data::Vanished { earlier: false, ids }) => told.vanished = told.vanished.union(&ids),
             Event::Done(step, reply) if !reply.is_ok() => {
-                looked &= !matches!(step, Step::Look | Step::Deleted);
-                refusal.get_or_insert(reply);
+                told.looked &= !matches!(step, Step::Look | Step::Deleted);
+                told.refusal.get_or_insert(reply.text);
             }
             _ => {}
         }
     }
-    let why = refusal.map_or_else(|| "it is still there".to_owned(), |reply| reply.text);
-    let removed = match steps.last() {
-        Some(Step::Deleted) if looked => found,
-        // Not knowing what others marked means: too many.
-        Some(Step::Deleted) => found.union(&IdSet::range(0..=0)),
-        _ if looked => ids.difference(&found),
-        _ => IdSet::new(),
-    };
-    Ok(Expunged {
-        removed,
-        why: Failure::message(format!("it cannot be removed: {why}")),
-    })
+    Ok(told)
 }
