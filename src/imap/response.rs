@@ -97,7 +97,6 @@ pub(super) struct StatusItems {
     pub(super) uidnext: Option<u64>,
     pub(super) uidvalidity: Option<u64>,
     pub(super) highestmodseq: Option<u64>,
-    pub(super) mailbox_id: Option<String>,
 }
 
 /// Prefixes by kind of namespace, each with its separator (RFC 9051 §7.3.6).
@@ -240,11 +239,6 @@ fn mailbox_status(mut tokens: Tokens<'_>) -> Option<Data<'_>> {
     let mut items = StatusItems::default();
     while let Some(item) = tokens.atom() {
         let item = item.to_ascii_uppercase();
-        if item == b"MAILBOXID" {
-            let id = tokens.strings()?;
-            items.mailbox_id = id.first().map(|id| clean(id));
-            continue;
-        }
         let Some(value) = tokens.number() else {
             tokens.skip_value().then_some(())?;
             continue;
@@ -440,7 +434,6 @@ mod tests {
             uidnext: Some(3),
             uidvalidity: Some(4),
             highestmodseq: Some(5),
-            mailbox_id: Some("abc".into()),
         };
         assert_eq!(items, wanted);
     }

@@ -241,17 +241,13 @@ fn status_items(capabilities: &Capabilities) -> String {
     if capabilities.has("CONDSTORE") {
         items.push("HIGHESTMODSEQ");
     }
-    if capabilities.has("OBJECTID") {
-        items.push("MAILBOXID");
-    }
+    // Not MAILBOXID: what Cyrus 3.6 answers is garbage that can make the line unreadable (HAZARDS 12).
     format!("({})", items.join(" "))
 }
 
-/// What may survive a rename: MAILBOXID (RFC 8474 §4), else UIDVALIDITY. Both only propose (HAZARDS 12).
+/// What may survive a rename: UIDVALIDITY. It only proposes (HAZARDS 12).
 fn identity(items: &StatusItems) -> Option<MailboxIdentity> {
-    let id = items.mailbox_id.as_ref().map(|id| format!("id={id}"));
-    let id = id.or_else(|| items.uidvalidity.map(|validity| format!("v={validity}")));
-    id.map(|id| MailboxIdentity(id.into()))
+    items.uidvalidity.map(|validity| MailboxIdentity(format!("v={validity}").into()))
 }
 
 /// What two mailboxes share names neither of them (HAZARDS 12).
