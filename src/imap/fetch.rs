@@ -9,9 +9,9 @@ use std::time::Duration;
 use tempfile::SpooledTempFile;
 
 use super::command::{Command, portions};
+use super::conn::Conn;
 use super::crew::{self, Queue, Task};
 use super::envelopes::halve;
-use super::pipeline::Conn;
 use super::pool::Account;
 use super::reading::{self, Chunk};
 use super::response::{Body, Fetch};
@@ -28,23 +28,30 @@ const SPOOL: usize = 4 << 20;
 const HOPELESS: u32 = 3;
 
 /// See [`crate::store::Source::read`].
-pub(super) fn read(account: &Account, jobs: &Receiver<ReadJob>, into: &dyn Target, done: &SyncSender<Outcome>) -> Result<()> {
-    let next = || loop {
+pub(super) fn read(
+    account: &Account,
+    jobs: &Receiver<ReadJob>,
+    into: &dyn Target,
+    done: &SyncSender<Outcome>,
+) -> Result<()> {
+    let next = || {
         if account.is_stopped() {
             return None;
         }
         match jobs.recv_timeout(Duration::from_millis(100)) {
-            Ok(job) => return Some(chunks(job, into, done)),
-            Err(RecvTimeoutError::Timeout) => return Some(Vec::new()),
-            Err(RecvTimeoutError::Disconnected) => return None,
+            Ok(job) => Some(chunks(job, into, done)),
+            Err(RecvTimeoutError::Timeout) => Some(Vec::new()),
+            Err(RecvTimeoutError::Disconnected) => None,
         }
     };
-    crew::serve(account, next, |queue: &Queue<Wanted<'_>>| reading::work(account, queue, done))
+    crew::serve(account, next, |queue: &Queue<Wanted<'_>>| {
+        reading::work(account, queue, done)
+    })
 }
 
 /// A job under way.
 struct Job<'t> {
-    job: ReadJob,
+    order: ReadJob,
     into: &'t dyn Target,
     /// Chunks that are not over yet.
     left: AtomicU64,
@@ -56,7 +63,7 @@ struct Job<'t> {
 
 impl Job<'_> {
     fn answer(&self, done: Done, out: &SyncSender<Outcome>) -> bool {
-        let ticket = self.job.ticket;
+        let ticket = self.order.ticket;
         out.send(Outcome { ticket, done }).is_ok()
     }
 
@@ -88,7 +95,7 @@ fn chunks<'t>(job: ReadJob, into: &'t dyn Target, done: &SyncSender<Outcome>) ->
     }
     let sized = job.max_size.is_none();
     let job = Arc::new(Job {
-        job,
+        order: job,
         into,
         left: AtomicU64::new(parts.len() as u64),
         failures: AtomicU32::new(0),
@@ -161,7 +168,7 @@ fn unstorable(error: &std::io::Error) -> Failure {
 impl Wanted<'_> {
     /// A sink for a message whose head is known.
     fn sink(&self, head: Head) -> Into {
-        match self.job.into.begin(&self.job.job, &head) {
+        match self.job.into.begin(&self.job.order, &head) {
             Ok(sink) => Into::Sink(head, sink),
             Err(failure) => Into::Failed(failure),
         }
@@ -215,7 +222,7 @@ impl Wanted<'_> {
     }
 
     fn too_large(&mut self, fetch: &Fetch<'_>, out: &SyncSender<Outcome>) -> bool {
-        let (Some(id), Some(size), Some(most)) = (fetch.uid, fetch.size, self.job.job.max_size) else {
+        let (Some(id), Some(size), Some(most)) = (fetch.uid, fetch.size, self.job.order.max_size) else {
             return true;
         };
         if size <= most || !self.ids.remove(id) {
@@ -259,7 +266,7 @@ fn head(fetch: &Fetch<'_>) -> Option<Head> {
     Some(Head {
         id: fetch.uid?,
         flags: fetch.flags.clone()?,
-        date: fetch.date?.unwrap_or_default(),
+        date: fetch.has_date.then(|| fetch.date.unwrap_or_default())?,
         size: fetch.size?,
         object: fetch.object.clone(),
     })
@@ -276,7 +283,7 @@ impl Chunk for Wanted<'_> {
     type Body = Streaming;
 
     fn mailbox(&self) -> &RawName {
-        &self.job.job.from.raw
+        &self.job.order.from.raw
     }
 
     fn command(&self, conn: &Conn) -> Option<Command> {
@@ -287,7 +294,10 @@ impl Chunk for Wanted<'_> {
         if !self.sized {
             return Some(command.words("(UID RFC822.SIZE)"));
         }
-        let object = conn.capabilities.object_item().map_or(String::new(), |item| format!(" {item}"));
+        let object = conn
+            .capabilities
+            .object_item()
+            .map_or(String::new(), |item| format!(" {item}"));
         Some(command.words(format_args!("(UID FLAGS INTERNALDATE RFC822.SIZE{object} BODY.PEEK[])")))
     }
 
@@ -323,7 +333,11 @@ impl Chunk for Wanted<'_> {
             }
             (None, Body::Nil) => {
                 self.ids.remove(id);
-                self.fail_ids(&IdSet::range(id..=id), Failure::message("the server has no text for it"), out)
+                self.fail_ids(
+                    &IdSet::range(id..=id),
+                    Failure::message("the server has no text for it"),
+                    out,
+                )
             }
             // Somebody changed a flag.
             (None, Body::Absent) => true,

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use super::command::{Command, portions};
-use super::pipeline::{Conn, Event, Pipeline};
-use super::response::{Data, Reply, Status};
+use super::conn::Conn;
+use super::pipeline::{Event, Pipeline};
+use super::response::{Data, Reply};
 use super::wire::Keep;
 use super::write::Place;
-use crate::error::{Failure, Kind, Result, Retry};
+use crate::error::{Failure, Result};
 use crate::model::{Flags, Id, IdSet, System};
 use crate::store::{Done, Ticket};
 
@@ -51,7 +52,10 @@ struct Store {
 impl Store {
     fn command(&self, ids: &IdSet) -> Command {
         // RFC 9051 §6.4.6; not `.SILENT`, since what the server then holds is what counts (HAZARDS 14).
-        Command::new("UID STORE").set(ids).words(format_args!("{}FLAGS", self.sign)).flags(&self.flags)
+        Command::new("UID STORE")
+            .set(ids)
+            .words(format_args!("{}FLAGS", self.sign))
+            .flags(&self.flags)
     }
 }
 
@@ -70,11 +74,14 @@ pub(super) fn store(place: &Place<'_>, conn: &mut Conn, jobs: &[&Marks]) -> Resu
     for job in jobs {
         for store in stores(place, job) {
             for ids in portions(&job.ids, CHUNK) {
-                pipeline.push(store.command(&ids), Asked {
-                    job,
-                    ids,
-                    store: Some(store.clone()),
-                });
+                pipeline.push(
+                    store.command(&ids),
+                    Asked {
+                        job,
+                        ids,
+                        store: Some(store.clone()),
+                    },
+                );
             }
         }
     }
@@ -83,11 +90,10 @@ pub(super) fn store(place: &Place<'_>, conn: &mut Conn, jobs: &[&Marks]) -> Resu
     for job in jobs {
         let untold: IdSet = job.ids.iter().filter(|id| !told.flags.contains_key(id)).collect();
         for ids in portions(&untold, CHUNK) {
-            pipeline.push(Command::new("UID FETCH").set(&ids).words("(FLAGS)"), Asked {
-                job,
-                ids,
-                store: None,
-            });
+            pipeline.push(
+                Command::new("UID FETCH").set(&ids).words("(FLAGS)"),
+                Asked { job, ids, store: None },
+            );
         }
     }
     told.listen(&mut pipeline)?;
@@ -102,7 +108,11 @@ pub(super) fn store(place: &Place<'_>, conn: &mut Conn, jobs: &[&Marks]) -> Resu
 fn stores(place: &Place<'_>, job: &Marks) -> Vec<Store> {
     let mut stores = Vec::new();
     for (sign, flags) in [('+', &job.add), ('-', &job.remove)] {
-        let held = place.open.permanent.as_ref().map_or_else(|| flags.clone(), |permanent| permanent.filter(flags));
+        let held = place
+            .open
+            .permanent
+            .as_ref()
+            .map_or_else(|| flags.clone(), |permanent| permanent.filter(flags));
         let system = Flags::new(held.system, []);
         let keywords = Flags::new(System::NONE, held.keywords().iter().cloned());
         for flags in [system, keywords] {
@@ -131,11 +141,9 @@ impl Told {
     }
 
     fn refused<'j>(&mut self, asked: Asked<'j>, reply: &Reply, pipeline: &mut Pipeline<'_, Asked<'j>>) -> Result<()> {
-        if reply.status == Status::Bad && reply.crowded && pipeline.conn.pipelines() {
-            // HAZARDS 3; setting a flag twice does no harm.
-            pipeline.conn.distrust();
-            let what = "the server refuses commands that do not wait for each other";
-            return Err(Failure::account(Kind::Temporary, what).retry(Retry::Now));
+        // Setting a flag twice does no harm.
+        if let Some(failure) = pipeline.conn.suspects_pipelining(reply) {
+            return Err(failure);
         }
         let Some(store) = asked.store else { return Ok(()) };
         let keywords = store.flags.keywords();
@@ -148,11 +156,14 @@ impl Told {
                     sign: store.sign,
                     flags: Flags::new(System::NONE, [keyword.clone()]),
                 };
-                pipeline.push(store.command(&asked.ids), Asked {
-                    job: asked.job,
-                    ids: asked.ids.clone(),
-                    store: Some(store),
-                });
+                pipeline.push(
+                    store.command(&asked.ids),
+                    Asked {
+                        job: asked.job,
+                        ids: asked.ids.clone(),
+                        store: Some(store),
+                    },
+                );
             }
         }
         // A keyword that is refused alone shows in what the server holds then.
@@ -164,10 +175,15 @@ impl Told {
         for (ticket, ids, failure) in &self.refused {
             if *ticket == job.ticket {
                 left = left.difference(ids);
-                place.answers.send(job.ticket, Done::Failed(ids.clone(), failure.clone()));
+                place
+                    .answers
+                    .send(job.ticket, Done::Failed(ids.clone(), failure.clone()));
             }
         }
-        let held: Vec<(Id, Flags)> = left.iter().filter_map(|id| Some((id, self.flags.get(&id)?.clone()))).collect();
+        let held: Vec<(Id, Flags)> = left
+            .iter()
+            .filter_map(|id| Some((id, self.flags.get(&id)?.clone())))
+            .collect();
         let gone: IdSet = left.iter().filter(|id| !self.flags.contains_key(id)).collect();
         if !held.is_empty() {
             place.answers.send(job.ticket, Done::Flags(held));

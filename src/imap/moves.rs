@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::code::Code;
 use super::command::{Command, portions};
-use super::pipeline::{Conn, Event, Pipeline};
+use super::conn::Conn;
+use super::pipeline::{Event, Pipeline};
 use super::proof::{Look, Proof, prove};
 use super::remove;
 use super::response::{Data, Reply};
@@ -55,7 +56,9 @@ pub(super) fn transfer(place: &Place<'_>, conn: &mut Conn, transfer: &mut Transf
         transfer.messages.drain(..round);
         if let Err(failure) = outcome {
             // It was sent, and nobody knows how far it got: never again (DESIGN 8a, "OK is not proof").
-            place.answers.about(ticket, same, |ids| Done::Unknown(ids, Failure::message(failure.what.clone())));
+            place.answers.about(ticket, same, |ids| {
+                Done::Unknown(ids, Failure::message(failure.what.clone()))
+            });
             return Err(failure);
         }
     }
@@ -74,7 +77,11 @@ fn round_trip(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, proof: &P
     if !doubtful.is_empty() {
         // HAZARDS 7: OK does not mean moved, so the target is looked at.
         let still = still_there(conn, &doubtful)?;
-        let candidates = if at_once { doubtful.difference(&still) } else { doubtful.clone() };
+        let candidates = if at_once {
+            doubtful.difference(&still)
+        } else {
+            doubtful.clone()
+        };
         if at_once {
             left = left.union(&still);
         }
@@ -84,16 +91,20 @@ fn round_trip(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, proof: &P
         }
     }
     let why = sent.why;
-    let neither: IdSet = ids.iter().filter(|id| !pairs.contains_key(id) && !left.contains(*id)).collect();
+    let neither: IdSet = ids
+        .iter()
+        .filter(|id| !pairs.contains_key(id) && !left.contains(*id))
+        .collect();
     place.answers.about(transfer.ticket, left, |ids| Done::Failed(ids, why));
     place.answers.about(transfer.ticket, neither, Done::Gone);
-    arrived(place, conn, transfer, pairs, at_once)
+    arrived(place, conn, transfer, &pairs, at_once);
+    Ok(())
 }
 
 /// Answers for what arrived, and removes the originals of a move that was a copy so far.
-fn arrived(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, pairs: Pairs, at_once: bool) -> Result<()> {
+fn arrived(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, pairs: &Pairs, at_once: bool) {
     let ticket = transfer.ticket;
-    let split = |pairs: &Pairs, which: &IdSet| -> Vec<(Id, Option<Id>)> {
+    let of = |which: &IdSet| -> Vec<(Id, Option<Id>)> {
         which.iter().filter_map(|id| Some((id, *pairs.get(&id)?))).collect()
     };
     let all: IdSet = pairs.keys().copied().collect();
@@ -103,28 +114,24 @@ fn arrived(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, pairs: Pairs
         }
     };
     if !transfer.moves {
-        send(split(&pairs, &all), Done::Copied);
-        return Ok(());
+        return send(of(&all), Done::Copied);
     }
     if at_once {
-        send(split(&pairs, &all), Done::Moved);
-        return Ok(());
+        return send(of(&all), Done::Moved);
     }
     // The copies are there: told before anything can go wrong with the originals (DESIGN 8a, "A move is two facts").
     let expunged = match remove::expunge(conn, &all) {
         Ok(expunged) => expunged,
         Err(failure) => {
-            send(split(&pairs, &all), Done::Copied);
+            send(of(&all), Done::Copied);
             let why = Failure::message(failure.what.clone());
-            place.answers.about(ticket, all, |ids| Done::Unknown(ids, why));
-            return Ok(());
+            return place.answers.about(ticket, all, |ids| Done::Unknown(ids, why));
         }
     };
     let stay = all.difference(&expunged.removed);
-    send(split(&pairs, &expunged.removed), Done::Moved);
-    send(split(&pairs, &stay), Done::Copied);
+    send(of(&expunged.removed), Done::Moved);
+    send(of(&stay), Done::Copied);
     place.answers.about(ticket, stay, |ids| Done::Failed(ids, expunged.why));
-    Ok(())
 }
 
 struct Sent {
@@ -144,7 +151,12 @@ fn send(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, verb: &str, ids
         if let Code::CopyUid(validity, named) = &reply.code
             && expected.is_none_or(|expected| expected == *validity)
         {
-            pairs.extend(named.iter().filter(|(old, _)| ids.contains(*old)).map(|&(old, new)| (old, Some(new))));
+            pairs.extend(
+                named
+                    .iter()
+                    .filter(|(old, _)| ids.contains(*old))
+                    .map(|&(old, new)| (old, Some(new))),
+            );
         }
     };
     let mut pipeline = Pipeline::new(conn);
@@ -201,7 +213,7 @@ fn look_at_target(conn: &mut Conn, transfer: &Transfer, proof: &Proof, candidate
             {
                 let look = Look {
                     size: Some(size),
-                    date: fetch.date.flatten(),
+                    date: fetch.date,
                 };
                 arrived.entry(look).or_default().push(id);
             }

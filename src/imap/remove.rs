@@ -1,7 +1,8 @@
 //! Removing messages for good: proven first, marked, expunged, and proven gone.
 
 use super::command::{Command, portions};
-use super::pipeline::{Conn, Event, Pipeline};
+use super::conn::Conn;
+use super::pipeline::{Event, Pipeline};
 use super::proof::prove;
 use super::response::Data;
 use super::wire::Keep;
@@ -47,9 +48,13 @@ pub(super) fn remove(place: &Place<'_>, conn: &mut Conn, removal: &mut Removal) 
         let gone = proof.gone.difference(&ours);
         place.answers.about(ticket, proof.differs, Done::Differs);
         place.answers.about(ticket, gone, Done::Gone);
-        place.answers.about(ticket, ours.union(&expunged.removed), Done::Removed);
+        place
+            .answers
+            .about(ticket, ours.union(&expunged.removed), Done::Removed);
         let why = expunged.why;
-        place.answers.about(ticket, same.difference(&expunged.removed), |ids| Done::Failed(ids, why));
+        place
+            .answers
+            .about(ticket, same.difference(&expunged.removed), |ids| Done::Failed(ids, why));
         removal.messages.drain(..round);
     }
     Ok(())
@@ -90,7 +95,10 @@ pub(super) fn expunge(conn: &mut Conn, ids: &IdSet) -> Result<Expunged> {
     let left = ids.difference(&told.vanished);
     let looked = run(conn, &left, &[Step::Look])?;
     let still = if looked.looked { looked.found } else { left };
-    let why = told.refusal.or(looked.refusal).unwrap_or_else(|| "it is still there".to_owned());
+    let why = told
+        .refusal
+        .or(looked.refusal)
+        .unwrap_or_else(|| "it is still there".to_owned());
     Ok(Expunged {
         removed: ids.difference(&still),
         why: Failure::message(format!("it cannot be removed: {why}")),

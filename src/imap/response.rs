@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::capability::Capabilities;
 use super::code::{self, Code};
 use super::date;
-use super::token::{Token, Tokens, id_set, number};
+use super::token::{Nstring, Token, Tokens, id_set, number};
 use crate::error::clean;
 use crate::model::{Flags, Id, IdSet, InternalDate, ObjectId};
 
@@ -112,8 +112,9 @@ pub(super) struct Namespaces {
 pub(super) struct Fetch<'a> {
     pub(super) uid: Option<Id>,
     pub(super) flags: Option<Flags>,
-    /// `Some(None)`: told, but no date.
-    pub(super) date: Option<Option<InternalDate>>,
+    /// The date was told, perhaps as `NIL` or as what is none.
+    pub(super) has_date: bool,
+    pub(super) date: Option<InternalDate>,
     pub(super) size: Option<u64>,
     pub(super) object: Option<ObjectId>,
     pub(super) body: Body<'a>,
@@ -222,7 +223,7 @@ pub(super) fn flags(tokens: &mut Tokens<'_>) -> Option<Flags> {
 fn list(mut tokens: Tokens<'_>) -> Option<List<'_>> {
     let attributes = tokens.strings()?;
     let attributes = attributes.iter().map(|a| String::from_utf8_lossy(a).into()).collect();
-    let separator = tokens.nstring()?.and_then(|text| text.first().copied());
+    let separator = tokens.nstring()?.text().and_then(|text| text.first().copied());
     let name = tokens.string()?;
     Some(List {
         attributes,
@@ -264,7 +265,7 @@ fn namespaces(mut tokens: Tokens<'_>) -> Option<Namespaces> {
 fn prefixes(tokens: &mut Tokens<'_>) -> Option<Vec<Vec<u8>>> {
     let mut out = Vec::new();
     if !tokens.eat(&Token::Open) {
-        return tokens.nstring()?.is_none().then_some(out);
+        return (tokens.nstring()? == Nstring::Nil).then_some(out);
     }
     while tokens.eat(&Token::Open) {
         out.push(tokens.string()?.into_owned());
@@ -325,13 +326,16 @@ pub(super) fn fetch(mut tokens: Tokens<'_>) -> Option<Fetch<'_>> {
                 fetch.body_follows = true;
                 return Some(fetch);
             }
-            fetch.body = tokens.nstring()?.map_or(Body::Nil, Body::Text);
+            fetch.body = tokens.nstring()?.text().map_or(Body::Nil, Body::Text);
             continue;
         }
         match name.as_slice() {
             b"UID" => fetch.uid = Some(tokens.number()?),
             b"FLAGS" => fetch.flags = Some(flags(&mut tokens)?),
-            b"INTERNALDATE" => fetch.date = Some(tokens.nstring()?.and_then(|text| date::parse(&text))),
+            b"INTERNALDATE" => {
+                fetch.date = tokens.nstring()?.text().and_then(|text| date::parse(&text));
+                fetch.has_date = true;
+            }
             b"RFC822.SIZE" => fetch.size = Some(tokens.number()?),
             b"EMAILID" => fetch.object = tokens.strings()?.first().map(|id| object(id)),
             b"X-GM-MSGID" => fetch.object = tokens.string().map(|id| object(&id)),
@@ -369,7 +373,16 @@ mod tests {
             };
             assert_eq!((t, reply.status, reply.text.as_str()), (tag, status, text));
         }
-        for line in ["", "H1", "H1 WHAT", "Hx OK", "H1 BYE", "OK", "1 2 3", "H99999999999999999999 OK"] {
+        for line in [
+            "",
+            "H1",
+            "H1 WHAT",
+            "Hx OK",
+            "H1 BYE",
+            "OK",
+            "1 2 3",
+            "H99999999999999999999 OK",
+        ] {
             assert!(matches!(parse(line.as_bytes()), Response::Garbled), "{line}");
         }
         assert!(matches!(parse(b"+ YWJj"), Response::Continue(b"YWJj")));
@@ -383,15 +396,19 @@ mod tests {
         let Data::Fetch(fetch) = untagged(line) else { panic!() };
         assert_eq!((fetch.uid, fetch.size), (Some(7), Some(44)));
         assert_eq!(fetch.flags.unwrap().to_string(), "\\Seen Work");
-        assert_eq!(fetch.date, Some(Some(InternalDate(837_596_665))));
+        assert_eq!(fetch.date, Some(InternalDate(837_596_665)));
         assert_eq!(fetch.object, Some(ObjectId("M1".into())));
         assert!(matches!(fetch.body, Body::Text(text) if *text == *b"a\r\n"));
 
-        let Data::Fetch(fetch) = untagged("* 3 FETCH (INTERNALDATE NIL BODY[] NIL)") else { panic!() };
-        assert_eq!(fetch.date, Some(None));
+        let Data::Fetch(fetch) = untagged("* 3 FETCH (INTERNALDATE NIL BODY[] NIL)") else {
+            panic!()
+        };
+        assert!(fetch.has_date && fetch.date.is_none());
         assert!(matches!(fetch.body, Body::Nil));
 
-        let Data::Fetch(fetch) = untagged("* 3 FETCH (UID 1 FLAGS () BODY[] ") else { panic!() };
+        let Data::Fetch(fetch) = untagged("* 3 FETCH (UID 1 FLAGS () BODY[] ") else {
+            panic!()
+        };
         assert!(fetch.body_follows && fetch.uid == Some(1));
     }
 
@@ -417,10 +434,14 @@ mod tests {
 
     #[test]
     fn lists_and_statuses() {
-        let Data::List(list) = untagged(r#"* LIST (\HasNoChildren \sent) "." "INBOX.a \"b\"" ("X" (1))"#) else { panic!() };
+        let Data::List(list) = untagged(r#"* LIST (\HasNoChildren \sent) "." "INBOX.a \"b\"" ("X" (1))"#) else {
+            panic!()
+        };
         assert!(list.has("\\Sent") && list.separator == Some(b'.'));
         assert_eq!(&*list.name, br#"INBOX.a "b""#);
-        let Data::List(list) = untagged("* LIST () NIL {3}\r\na b") else { panic!() };
+        let Data::List(list) = untagged("* LIST () NIL {3}\r\na b") else {
+            panic!()
+        };
         assert_eq!((list.separator, &*list.name), (None, &b"a b"[..]));
 
         let Data::MailboxStatus(name, items) =
@@ -442,12 +463,26 @@ mod tests {
     fn namespaces_of_all_kinds() {
         for (line, personal, foreign) in [
             (r#"* NAMESPACE (("" "/")) NIL NIL"#, vec![""], vec![]),
-            (r#"* NAMESPACE (("INBOX." ".")) (("user." ".")) (("" "."))"#, vec!["INBOX."], vec!["user.", ""]),
-            (r##"* NAMESPACE (("" "/" "X" ("a")) ("#mh/" "/")) (("~" NIL)) NIL"##, vec!["", "#mh/"], vec!["~"]),
+            (
+                r#"* NAMESPACE (("INBOX." ".")) (("user." ".")) (("" "."))"#,
+                vec!["INBOX."],
+                vec!["user.", ""],
+            ),
+            (
+                r##"* NAMESPACE (("" "/" "X" ("a")) ("#mh/" "/")) (("~" NIL)) NIL"##,
+                vec!["", "#mh/"],
+                vec!["~"],
+            ),
         ] {
-            let Data::Namespace(found) = untagged(line) else { panic!("{line}") };
+            let Data::Namespace(found) = untagged(line) else {
+                panic!("{line}")
+            };
             let bytes = |names: Vec<&str>| names.into_iter().map(|n| n.as_bytes().to_vec()).collect::<Vec<_>>();
-            assert_eq!((found.personal, found.foreign), (bytes(personal), bytes(foreign)), "{line}");
+            assert_eq!(
+                (found.personal, found.foreign),
+                (bytes(personal), bytes(foreign)),
+                "{line}"
+            );
         }
     }
 
@@ -459,10 +494,14 @@ mod tests {
             ("* ESEARCH (TAG \"H1\") UID", ""),
             ("* ESEARCH (TAG \"H1\") UID COUNT 3 ALL 7,1:2 MODSEQ 4", "1:2,7"),
         ] {
-            let Data::Search(found) = untagged(line) else { panic!("{line}") };
+            let Data::Search(found) = untagged(line) else {
+                panic!("{line}")
+            };
             assert_eq!(found.to_string(), ids, "{line}");
         }
-        let Data::Vanished { earlier, ids } = untagged("* VANISHED (EARLIER) 9,1:2") else { panic!() };
+        let Data::Vanished { earlier, ids } = untagged("* VANISHED (EARLIER) 9,1:2") else {
+            panic!()
+        };
         assert!(earlier && ids.to_string() == "1:2,9");
     }
 

@@ -1,7 +1,7 @@
 //! One mailbox while its changes are asked for: which rung of the ladder, what was told, whether it adds up.
 
 use super::command::Command;
-use super::pipeline::Conn;
+use super::conn::Conn;
 use super::response::{Data, Fetch, Reply};
 use super::selected::Selected;
 use super::survey::Mark;
@@ -285,7 +285,9 @@ impl<'s> Slot<'s> {
                     next_id: mark.next,
                     token: mark.token(),
                 }),
-                _ => Seen::Partial(Failure::mailbox("the server told some of the changes in a way that cannot be read")),
+                _ => Seen::Partial(Failure::mailbox(
+                    "the server told some of the changes in a way that cannot be read",
+                )),
             });
             Next::Over
         } else if self.rung == Rung::Fetched {

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::capability::Capabilities;
 use super::command::Command;
+use super::conn::Conn;
 use super::names::{NoPath, Spelling};
-use super::pipeline::{Conn, Event, Pipeline};
+use super::pipeline::{Event, Pipeline};
 use super::pool::Account;
 use super::response::{Data, List, Namespaces, Reply, StatusItems};
 use super::wire::Keep;
@@ -100,14 +101,19 @@ impl Told {
         Ok(refused)
     }
 
-    /// STATUS for each mailbox that LIST told nothing of.
+    /// STATUS for each mailbox, where LIST did not tell. One that is refused is listed without (HAZARDS 13).
     fn ask_statuses(&mut self, conn: &mut Conn, capabilities: &Capabilities) -> Result<()> {
         let with_list = capabilities.has("LIST-STATUS");
         if with_list && !self.statuses.is_empty() {
             return Ok(());
         }
         let mut pipeline = Pipeline::new(conn);
-        let mut waiting: Vec<RawName> = self.names.iter().filter(|n| n.selectable).map(|n| n.raw.clone()).collect();
+        let mut waiting: Vec<RawName> = self
+            .names
+            .iter()
+            .filter(|n| n.selectable)
+            .map(|n| n.raw.clone())
+            .collect();
         waiting.reverse();
         loop {
             while pipeline.has_room()
@@ -120,14 +126,11 @@ impl Told {
             match pipeline.next(&mut Keep)? {
                 None => return Ok(()),
                 Some(Event::Data(_, data)) => self.note(data),
-                // A mailbox without status is listed without one (HAZARDS 13).
-                Some(Event::Done(_, reply)) if reply.status == super::response::Status::Bad && reply.crowded => {
-                    drop(pipeline);
-                    conn.distrust();
-                    let what = "the server refuses commands that do not wait for each other";
-                    return Err(Failure::account(Kind::Temporary, what).retry(Retry::Now));
+                Some(Event::Done(_, reply)) => {
+                    if let Some(failure) = pipeline.conn.suspects_pipelining(&reply) {
+                        return Err(failure);
+                    }
                 }
-                Some(Event::Done(..)) => {}
             }
         }
     }
@@ -158,14 +161,18 @@ impl Told {
                 Ok(path) if seen.insert(path.clone()) => survey.mailboxes.push(self.listed(name, path)),
                 Ok(path) => {
                     let what = format!("the server lists two mailboxes that are both called {path}");
-                    survey.failures.push((shown, Failure::mailbox(what).retry(Retry::Never)));
+                    survey
+                        .failures
+                        .push((shown, Failure::mailbox(what).retry(Retry::Never)));
                 }
                 // A level of the tree above the personal namespace, such as `INBOX.` itself.
                 Err(NoPath::Unreadable) if !name.selectable => {}
                 Err(NoPath::Foreign) => {}
                 Err(NoPath::Unreadable) => {
                     let what = format!("the mailbox name {shown} cannot be read");
-                    survey.failures.push((shown, Failure::mailbox(what).retry(Retry::Never)));
+                    survey
+                        .failures
+                        .push((shown, Failure::mailbox(what).retry(Retry::Never)));
                 }
             }
         }
@@ -200,7 +207,10 @@ impl Told {
         let mut memory = account.memory();
         memory.spelling = Some(spelling);
         for name in &self.names {
-            let told = self.statuses.get(&key(name.raw.as_bytes())).and_then(|items| items.uidvalidity);
+            let told = self
+                .statuses
+                .get(&key(name.raw.as_bytes()))
+                .and_then(|items| items.uidvalidity);
             // Never over what the caller was told before: its ids are meant under that.
             if let Some(validity) = told {
                 memory.validity.entry(name.raw.clone()).or_insert(validity);
@@ -247,7 +257,9 @@ fn status_items(capabilities: &Capabilities) -> String {
 
 /// What may survive a rename: UIDVALIDITY. It only proposes (HAZARDS 12).
 fn identity(items: &StatusItems) -> Option<MailboxIdentity> {
-    items.uidvalidity.map(|validity| MailboxIdentity(format!("v={validity}").into()))
+    items
+        .uidvalidity
+        .map(|validity| MailboxIdentity(format!("v={validity}").into()))
 }
 
 /// What two mailboxes share names neither of them (HAZARDS 12).

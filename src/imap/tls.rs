@@ -18,7 +18,10 @@ pub(super) fn encrypt(tcp: TcpStream, options: &Options) -> Result<TlsStream<Tcp
         let found = fingerprint(&tls);
         if found != Some(pin) {
             let shown = found.map_or("none".to_owned(), |found| hex(&found));
-            let what = format!("the certificate of {} is not the one in `tls-fingerprint`", options.host);
+            let what = format!(
+                "the certificate of {} is not the one in `tls-fingerprint`",
+                options.host
+            );
             return Err(Failure::account(Kind::Config, what).hint(format!("the server shows {shown}")));
         }
     }
@@ -50,7 +53,9 @@ fn connector(options: &Options, any_certificate: bool) -> Result<TlsConnector> {
     builder.min_protocol_version(Some(Protocol::Tlsv12));
     if any_certificate {
         // The pin is checked instead: it is stricter than any authority.
-        builder.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
+        builder
+            .danger_accept_invalid_certs(true)
+            .danger_accept_invalid_hostnames(true);
     }
     if let Some(path) = &options.ca_file {
         let bad = |why: String| Failure::account(Kind::Config, format!("ca-file {}: {why}", path.display()));
@@ -79,7 +84,14 @@ fn identity(path: &std::path::Path, options: &Options) -> Result<Identity> {
         return Identity::from_pkcs8(&bytes, &bytes).map_err(|e| bad(e.to_string()));
     }
     Identity::from_pkcs12(&bytes, "")
-        .or_else(|_| Identity::from_pkcs12(&bytes, (options.secret)().map_or(String::new(), |s| s.expose().to_owned()).as_str()))
+        .or_else(|_| {
+            Identity::from_pkcs12(
+                &bytes,
+                (options.secret)()
+                    .map_or(String::new(), |s| s.expose().to_owned())
+                    .as_str(),
+            )
+        })
         .map_err(|e| bad(e.to_string()))
 }
 
@@ -88,11 +100,22 @@ fn refused(error: HandshakeError<TcpStream>, options: &Options) -> Failure {
         let what = format!("{} does not answer the TLS handshake", options.host);
         return Failure::account(Kind::Temporary, what).retry(Retry::Now);
     };
-    let text = chain(&error);
+    let text = crate::error::clean(error.to_string());
     if is_network(&error) {
         return Failure::account(Kind::Temporary, format!("the connection was lost: {text}")).retry(Retry::Now);
     }
-    Failure::account(Kind::Config, format!("no trusted TLS connection to {}: {text}", options.host))
+    // OpenSSL tells the reason at the end, in parentheses, after the names of its own files.
+    let reason = text.rsplit_once('(').map(|(_, reason)| reason.trim_end_matches(')'));
+    match reason.filter(|_| text.contains("certificate verify failed")) {
+        Some(reason) => {
+            let what = format!("the certificate of {} is not trusted: {reason}", options.host);
+            Failure::account(Kind::Config, what)
+        }
+        None => {
+            let what = format!("no encrypted connection to {}: {text}", options.host);
+            Failure::account(Kind::Config, what).hint("check `host`, `port` and `tls`")
+        }
+    }
 }
 
 /// Whether the network failed, not the trust.
@@ -105,8 +128,4 @@ fn is_network(error: &native_tls::Error) -> bool {
         cause = error.source();
     }
     false
-}
-
-fn chain(error: &native_tls::Error) -> String {
-    crate::error::clean(error.to_string())
 }
