@@ -16,8 +16,10 @@ use crate::error::Result;
 const WINDOW: u64 = 4 << 10;
 /// The same for appends, whose answers are a line each.
 const UPLOAD_WINDOW: u64 = 1 << 20;
-/// The most commands without an answer; appends in flight are what a crash leaves in doubt.
+/// The most commands without an answer.
 const DEPTH: usize = 64;
+/// The same for appends: each of them is in doubt when the connection is lost.
+const UPLOAD_DEPTH: usize = 32;
 
 /// Commands that are not answered yet, oldest first; at least one.
 pub(super) struct InFlight<'a, C>(&'a mut VecDeque<Sent<C>>);
@@ -90,6 +92,14 @@ impl<'c, C> Pipeline<'c, C> {
         self.waiting.len() + self.sent.len()
     }
 
+    /// Takes back the commands that did not go out yet.
+    pub(super) fn unsend(&mut self) -> Vec<C> {
+        std::mem::take(&mut self.waiting)
+            .into_iter()
+            .map(|(_, what)| what)
+            .collect()
+    }
+
     /// Sends what there is room for without waiting for anything.
     pub(super) fn pump(&mut self) -> Result<()> {
         let outcome = self.send_some();
@@ -135,7 +145,7 @@ impl<'c, C> Pipeline<'c, C> {
                 seen.push(sent.what);
             }
         }
-        unseen.extend(std::mem::take(&mut self.waiting).into_iter().map(|(_, what)| what));
+        unseen.extend(self.unsend());
         (seen, unseen)
     }
 
@@ -162,9 +172,13 @@ impl<'c, C> Pipeline<'c, C> {
         }
         let uploads = next.uploads();
         let open: u64 = self.sent.iter().map(|sent| sent.size).sum();
-        let window = if uploads { UPLOAD_WINDOW } else { WINDOW };
+        let (window, depth) = if uploads {
+            (UPLOAD_WINDOW, UPLOAD_DEPTH)
+        } else {
+            (WINDOW, DEPTH)
+        };
         let alike = self.sent.iter().all(|sent| sent.uploads == uploads);
-        alike && self.sent.len() < self.depth() && open + next.size() <= window
+        alike && self.sent.len() < depth.min(self.depth()) && open + next.size() <= window
     }
 
     fn start(&mut self, command: Command, what: C) -> Result<()> {

@@ -106,16 +106,12 @@ fn refused(error: HandshakeError<TcpStream>, options: &Options) -> Failure {
     }
     // OpenSSL tells the reason at the end, in parentheses, after the names of its own files.
     let reason = text.rsplit_once('(').map(|(_, reason)| reason.trim_end_matches(')'));
-    match reason.filter(|_| text.contains("certificate verify failed")) {
-        Some(reason) => {
-            let what = format!("the certificate of {} is not trusted: {reason}", options.host);
-            Failure::account(Kind::Config, what)
-        }
-        None => {
-            let what = format!("no encrypted connection to {}: {text}", options.host);
-            Failure::account(Kind::Config, what).hint("check `host`, `port` and `tls`")
-        }
+    if let Some(reason) = reason.filter(|_| text.contains("certificate verify failed")) {
+        let what = format!("the certificate of {} is not trusted: {reason}", options.host);
+        return Failure::account(Kind::Config, what);
     }
+    let what = format!("no encrypted connection to {}: {text}", options.host);
+    Failure::account(Kind::Config, what).hint("check `host`, `port` and `tls`")
 }
 
 /// Whether the network failed, not the trust.
