@@ -22,8 +22,7 @@ pub(super) fn survey(account: &Account) -> Result<Survey> {
 /// How names are spelled, for who has not surveyed the account.
 pub(super) fn learn_spelling(account: &Account, conn: &mut Conn) -> Result<Spelling> {
     let mut told = Told::default();
-    // RFC 9051 §6.3.9: an empty pattern asks for the separator.
-    told.ask_in(account, conn, "LIST \"\" \"\"")?;
+    told.ask_in(account, conn, "LIST \"\" \"INBOX\"")?;
     let spelling = told.spelling(account);
     account.memory().spelling = Some(spelling.clone());
     Ok(spelling)
@@ -56,11 +55,13 @@ struct Told {
     names: Vec<Name>,
     statuses: HashMap<Vec<u8>, StatusItems>,
     namespaces: Option<Namespaces>,
+    /// Of an account without mailboxes.
+    separator: Option<u8>,
     garbled: u64,
 }
 
 enum Asked {
-    Namespace,
+    Spelling,
     List,
     Status,
 }
@@ -86,8 +87,13 @@ impl Told {
     fn ask_in(&mut self, account: &Account, conn: &mut Conn, list: &str) -> Result<Option<Reply>> {
         let has_namespace = conn.capabilities.has("NAMESPACE");
         let mut pipeline = Pipeline::new(conn);
-        if has_namespace && account.memory().spelling.is_none() {
-            pipeline.push(Command::new("NAMESPACE"), Asked::Namespace);
+        if account.memory().spelling.is_none() {
+            if has_namespace {
+                pipeline.push(Command::new("NAMESPACE"), Asked::Spelling);
+            }
+            // RFC 9051 §6.3.9: an empty pattern asks for the separator, which an account with an INBOX alone tells nowhere
+            // else.
+            pipeline.push(Command::new("LIST \"\" \"\""), Asked::Spelling);
         }
         pipeline.push(Command::new(list), Asked::List);
         let mut refused = None;
@@ -137,6 +143,7 @@ impl Told {
 
     fn note(&mut self, data: Data<'_>) {
         match data {
+            Data::List(list) if list.name.is_empty() => self.separator = list.separator,
             Data::List(list) => self.names.push(Name::new(&list)),
             Data::MailboxStatus(name, items) => {
                 self.statuses.insert(key(&name), items);
@@ -198,7 +205,7 @@ impl Told {
         if let Some(spelling) = account.memory().spelling.clone() {
             return spelling;
         }
-        let separator = self.names.iter().find_map(|name| name.separator);
+        let separator = self.names.iter().find_map(|name| name.separator).or(self.separator);
         let utf8 = account.memory().utf8;
         Spelling::new(self.namespaces.clone(), separator, utf8)
     }
