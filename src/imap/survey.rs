@@ -341,6 +341,84 @@ pub(super) fn untouched(status: &Status, checkpoint: &Checkpoint) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::imap::script::{Line, Script};
+    use crate::store::Source;
+
+    fn surveyed(capabilities: &'static str, scene: Vec<Line>) -> Vec<String> {
+        let script = Script::new(capabilities, vec![scene]);
+        let survey = script.imap.survey().unwrap();
+        script.end();
+        let listed = survey.mailboxes.iter().map(|m| {
+            let status = m.status.as_ref().map_or("-", |status| &status.0);
+            format!("{} {:?} {} {status}", m.path, m.roles, m.selectable)
+        });
+        listed
+            .chain(survey.failures.iter().map(|(name, _)| format!("failed {name}")))
+            .collect()
+    }
+
+    #[test]
+    fn one_round_trip_tells_all() {
+        let scene = vec![
+            (
+                "NAMESPACE",
+                "* NAMESPACE ((\"INBOX.\" \".\")) ((\"user.\" \".\")) NIL\n$ OK",
+            ),
+            ("LIST \"\" \"\"", "* LIST (\\Noselect) \".\" \"\"\n$ OK"),
+            (
+                "LIST \"\" \"*\" RETURN (SPECIAL-USE STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))",
+                "* LIST () \".\" INBOX\n* STATUS inbox (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 3 HIGHESTMODSEQ 4)\n\
+                 * LIST (\\sent) \".\" INBOX.Sent\n* STATUS INBOX.Sent (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 9 HIGHESTMODSEQ 0)\n\
+                 * LIST (\\Noselect) \".\" INBOX.Level\n* LIST () \".\" INBOX.Level.Gone\n* NO it is gone\n\
+                 * LIST () \".\" user.somebody\n* LIST () \".\" Public\n\
+                 * LIST () \".\" INBOX.Q&A\n* LIST () \".\" INBOX.Q&-A\n* LIST () \".\" {8}\nINBOX.\u{fc}\n$ OK",
+            ),
+        ];
+        let seen = surveyed("NAMESPACE LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE", scene);
+        let wanted = [
+            "INBOX [] true v=3 n=2 m=1 q=4",
+            "Sent [Sent] true v=9 n=1 m=0 q=0",
+            "Level [] false -",
+            "Level/Gone [] true -",
+            "Q&A [] true -",
+            "ü [] true -",
+            "failed INBOX.Q&-A",
+        ];
+        assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn without_list_status_each_mailbox_is_asked_for() {
+        let scene = vec![
+            ("LIST \"\" \"\"", "* LIST (\\Noselect) \"/\" \"\"\n$ OK"),
+            (
+                "LIST \"\" \"*\"",
+                "* LIST () \"/\" INBOX\n* LIST (\\Noselect) \"/\" L\n* LIST () \"/\" \"a b\"\n$ OK",
+            ),
+            ("STATUS \"INBOX\" (MESSAGES UIDNEXT UIDVALIDITY)", ""),
+            (
+                "STATUS \"a b\" (MESSAGES",
+                "* STATUS INBOX (MESSAGES 1 UIDVALIDITY 3)\n$- OK\n$ NO not now",
+            ),
+        ];
+        let wanted = ["INBOX [] true v=3 m=1 q=0", "L [] false -", "a b [] true -"];
+        assert_eq!(surveyed("", scene), wanted);
+    }
+
+    #[test]
+    fn options_that_the_server_offers_and_refuses() {
+        let scene = vec![
+            ("LIST \"\" \"\"", "* LIST (\\Noselect) \"/\" \"\"\n$ OK"),
+            ("LIST \"\" \"*\" RETURN", "$ BAD what"),
+            ("LIST \"\" \"\"", "$ OK"),
+            ("LIST \"\" \"*\"", "* LIST () \"/\" INBOX\n$ OK"),
+            ("STATUS \"INBOX\"", "* STATUS INBOX (MESSAGES 1 UIDVALIDITY 3)\n$ OK"),
+        ];
+        assert_eq!(
+            surveyed("LIST-EXTENDED LIST-STATUS", scene),
+            ["INBOX [] true v=3 m=1 q=0"]
+        );
+    }
 
     fn token(text: &str) -> Token {
         Token(text.to_owned())
