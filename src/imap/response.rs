@@ -97,7 +97,6 @@ pub(super) struct StatusItems {
     pub(super) uidnext: Option<u64>,
     pub(super) uidvalidity: Option<u64>,
     pub(super) highestmodseq: Option<u64>,
-    pub(super) mailbox_id: Option<String>,
 }
 
 /// Prefixes by kind of namespace, each with its separator (RFC 9051 §7.3.6).
@@ -234,17 +233,12 @@ fn list(mut tokens: Tokens<'_>) -> Option<List<'_>> {
 
 fn mailbox_status(mut tokens: Tokens<'_>) -> Option<Data<'_>> {
     let name = tokens.string()?;
-    if !tokens.take(&Token::Open) {
+    if !tokens.eat(&Token::Open) {
         return None;
     }
     let mut items = StatusItems::default();
     while let Some(item) = tokens.atom() {
         let item = item.to_ascii_uppercase();
-        if item == b"MAILBOXID" {
-            let id = tokens.strings()?;
-            items.mailbox_id = id.first().map(|id| clean(id));
-            continue;
-        }
         let Some(value) = tokens.number() else {
             tokens.skip_value().then_some(())?;
             continue;
@@ -252,7 +246,7 @@ fn mailbox_status(mut tokens: Tokens<'_>) -> Option<Data<'_>> {
         match item.as_slice() {
             b"MESSAGES" => items.messages = Some(value),
             b"UIDNEXT" => items.uidnext = Some(value),
-            b"UIDVALIDITY" => items.uidvalidity = Some(value),
+            b"UIDVALIDITY" => items.uidvalidity = Some(value & u64::from(u32::MAX)),
             b"HIGHESTMODSEQ" => items.highestmodseq = Some(value),
             _ => {}
         }
@@ -269,17 +263,17 @@ fn namespaces(mut tokens: Tokens<'_>) -> Option<Namespaces> {
 
 fn prefixes(tokens: &mut Tokens<'_>) -> Option<Vec<Vec<u8>>> {
     let mut out = Vec::new();
-    if !tokens.take(&Token::Open) {
+    if !tokens.eat(&Token::Open) {
         return tokens.nstring()?.is_none().then_some(out);
     }
-    while tokens.take(&Token::Open) {
+    while tokens.eat(&Token::Open) {
         out.push(tokens.string()?.into_owned());
         // The separator, and perhaps extensions.
-        while !tokens.take(&Token::Close) {
+        while !tokens.eat(&Token::Close) {
             tokens.skip_value().then_some(())?;
         }
     }
-    tokens.take(&Token::Close).then_some(out)
+    tokens.eat(&Token::Close).then_some(out)
 }
 
 fn search<'a>(mut tokens: Tokens<'_>) -> Data<'a> {
@@ -288,7 +282,7 @@ fn search<'a>(mut tokens: Tokens<'_>) -> Data<'a> {
         found.push(id);
     }
     // What may follow is `(MODSEQ n)` (RFC 7162 §3.1.5); a number that is none makes the list untrustworthy.
-    if !tokens.rest().is_empty() && !tokens.take(&Token::Open) {
+    if !tokens.rest().is_empty() && !tokens.eat(&Token::Open) {
         return Data::Malformed;
     }
     found.sort_unstable();
@@ -297,8 +291,8 @@ fn search<'a>(mut tokens: Tokens<'_>) -> Data<'a> {
 
 fn esearch(mut tokens: Tokens<'_>) -> Option<IdSet> {
     let mut ids = IdSet::new();
-    if tokens.take(&Token::Open) {
-        while !tokens.take(&Token::Close) {
+    if tokens.eat(&Token::Open) {
+        while !tokens.eat(&Token::Close) {
             tokens.skip_value().then_some(())?;
         }
     }
@@ -321,7 +315,7 @@ fn vanished<'a>(mut tokens: Tokens<'_>) -> Option<Data<'a>> {
 /// Reads `(UID 7 FLAGS () …)`, or as much of it as is there when a body follows.
 pub(super) fn fetch(mut tokens: Tokens<'_>) -> Option<Fetch<'_>> {
     let mut fetch = Fetch::default();
-    if !tokens.take(&Token::Open) {
+    if !tokens.eat(&Token::Open) {
         return None;
     }
     while let Some(item) = tokens.atom() {
@@ -344,7 +338,7 @@ pub(super) fn fetch(mut tokens: Tokens<'_>) -> Option<Fetch<'_>> {
             _ => tokens.skip_value().then_some(())?,
         }
     }
-    tokens.take(&Token::Close).then_some(fetch)
+    tokens.eat(&Token::Close).then_some(fetch)
 }
 
 fn object(id: &[u8]) -> ObjectId {
@@ -440,7 +434,6 @@ mod tests {
             uidnext: Some(3),
             uidvalidity: Some(4),
             highestmodseq: Some(5),
-            mailbox_id: Some("abc".into()),
         };
         assert_eq!(items, wanted);
     }
@@ -450,7 +443,7 @@ mod tests {
         for (line, personal, foreign) in [
             (r#"* NAMESPACE (("" "/")) NIL NIL"#, vec![""], vec![]),
             (r#"* NAMESPACE (("INBOX." ".")) (("user." ".")) (("" "."))"#, vec!["INBOX."], vec!["user.", ""]),
-            (r#"* NAMESPACE (("" "/" "X" ("a")) ("#mh/" "/")) (("~" NIL)) NIL"#, vec!["", "#mh/"], vec!["~"]),
+            (r##"* NAMESPACE (("" "/" "X" ("a")) ("#mh/" "/")) (("~" NIL)) NIL"##, vec!["", "#mh/"], vec!["~"]),
         ] {
             let Data::Namespace(found) = untagged(line) else { panic!("{line}") };
             let bytes = |names: Vec<&str>| names.into_iter().map(|n| n.as_bytes().to_vec()).collect::<Vec<_>>();

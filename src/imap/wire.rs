@@ -187,11 +187,6 @@ impl Wire {
         read.map(|_| ()).map_err(|failure| failure.retry(Retry::Now))
     }
 
-    /// Whether a whole answer may be there without waiting.
-    pub(super) fn has_input(&self) -> bool {
-        self.at < self.input.len()
-    }
-
     /// Reads a logical line: to its end of line, the literals in it included. `line` is emptied first.
     pub(super) fn read_line(&mut self, line: &mut Vec<u8>, literals: &mut dyn Literals) -> Result<()> {
         line.clear();
