@@ -2,7 +2,6 @@
 
 use std::io;
 
-use super::deliver::with_directory;
 use super::disk::{failure, rename_new};
 use super::filename::FileName;
 use super::index::FileRow;
@@ -83,7 +82,7 @@ impl Shared {
         }
         let name = old.with_letters(&letters, self.separator);
         let cur = place.part(Part::Cur);
-        with_directory(place, &cur, || {
+        place.with_directory(&cur, || {
             rename_new(&place.file(found.part, &found.name), &place.file(Part::Cur, &name))
         })?;
         self.changed(cur);

@@ -15,6 +15,8 @@
 //! 3. A listing can miss a file that is being renamed. Absence is believed only after a second, settled listing.
 
 pub mod attic;
+mod batch;
+mod body;
 mod deliver;
 mod disk;
 mod doubles;
@@ -37,6 +39,8 @@ mod store;
 mod survey;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod volume;
 mod workers;

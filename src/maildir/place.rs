@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::disk::{if_there, mtime};
+use super::disk::{create_directory, if_there, mtime, sync_directory};
 use crate::model::{Checkpoint, MailboxIdentity, Status, Token};
 
 /// File systems keep times as coarse as this; a change within it of a look may not show (DESIGN 8a).
@@ -66,6 +66,19 @@ impl Place {
     /// mailbox.
     pub(super) fn is_mailbox(&self) -> bool {
         self.part(Part::Cur).is_dir() || self.part(Part::New).is_dir()
+    }
+
+    /// Does something that needs a `new`, `cur` or `tmp`, which is made if the mailbox lost it (some backups drop empty
+    /// directories). A mailbox that is gone as a whole is not made again.
+    pub(super) fn with_directory<T>(&self, directory: &Path, act: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        match act() {
+            Err(err) if err.kind() == io::ErrorKind::NotFound && !directory.is_dir() && self.is_mailbox() => {
+                create_directory(directory)?;
+                sync_directory(&self.path)?;
+                act()
+            }
+            other => other,
+        }
     }
 
     /// How it looks from outside, now.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::deliver::discard_unfinished;
+use super::batch::discard_unfinished;
 use super::disk::{failure, if_there, open_file};
 use super::filename::{FileName, origin};
 use super::index::FileRow;

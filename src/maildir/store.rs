@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex};
 
-use super::deliver::{Batch, Deliveries};
+use super::batch::Batch;
+use super::deliver::Deliveries;
 use super::filename::Namer;
 use super::index::FileIndex;
 use super::keywords::KeywordFiles;

@@ -28,6 +28,13 @@ pub(super) struct MemoryIndex {
     last: AtomicU64,
 }
 
+impl MemoryIndex {
+    /// As if the state had been lost, but for the counter.
+    pub(super) fn forget_all(&self) {
+        self.rows.lock().unwrap().clear();
+    }
+}
+
 impl FileIndex for MemoryIndex {
     fn files(&self, mailbox: MailboxId) -> Result<Vec<FileRow>> {
         let rows = self.rows.lock().unwrap();

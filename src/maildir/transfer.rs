@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::deliver::with_directory;
 use super::disk::{carry, copy_new, rename_new};
 use super::filename::FileName;
 use super::index::FileRow;
@@ -99,7 +98,7 @@ impl Shared {
         );
         let directory = route.to.part(target.part);
         let to = route.to.file(target.part, &target.name);
-        with_directory(route.to, &directory, || {
+        route.to.with_directory(&directory, || {
             if route.moves {
                 carry(&from, &to)
             } else if known.date.is_none_or(|noted| noted == date(&meta)) {
@@ -145,6 +144,6 @@ fn link_or_copy(from: &Path, to: &Path, place: &Place, name: &[u8]) -> io::Resul
 fn copy_by_tmp(from: &Path, to: &Path, place: &Place, name: &[u8]) -> io::Result<()> {
     use std::os::unix::ffi::OsStrExt;
     let tmp = place.tmp().join(std::ffi::OsStr::from_bytes(name));
-    with_directory(place, &place.tmp(), || copy_new(from, &tmp))?;
+    place.with_directory(&place.tmp(), || copy_new(from, &tmp))?;
     rename_new(&tmp, to).inspect_err(|_| drop(fs::remove_file(&tmp)))
 }

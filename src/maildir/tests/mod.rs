@@ -1,0 +1,8 @@
+//! Tests that go through the contract, a file per call.
+
+mod changes;
+mod deliver;
+mod hostile;
+mod read;
+mod recover;
+mod write;
