@@ -18,31 +18,30 @@ use crate::model::MailboxPath;
 
 impl Shared {
     /// Moves a file into the attic; durable with the next flush. `NotFound` if it has another name by now.
-    pub(super) fn into_attic(&self, place: &Place, found: &Found, path: &MailboxPath) -> io::Result<PathBuf> {
+    pub(super) fn shelve(&self, place: &Place, found: &Found, path: &MailboxPath) -> io::Result<PathBuf> {
         let day = self.options.attic.join(self.options.today.to_string());
-        let shelf = directory(&day, &Layout::Nested.raw(path)).map_err(io::Error::from)?;
+        let room = directory(&day, &Layout::Nested.raw(path)).map_err(io::Error::from)?;
         let from = place.file(found.part, &found.name);
         let mut copy = 1;
         loop {
-            let to = shelf.join(OsStr::from_bytes(&with_number(&found.name, copy)));
+            let to = room.join(OsStr::from_bytes(&with_number(&found.name, copy)));
             match carry(&from, &to) {
                 Ok(()) => {
-                    self.changed(shelf);
+                    self.changed(room);
                     self.changed(place.part(found.part));
                     return Ok(to);
                 }
                 Err(err) if err.kind() == io::ErrorKind::AlreadyExists => copy += 1,
-                Err(err) if err.kind() == io::ErrorKind::NotFound && !shelf.is_dir() => self.make_shelf(&shelf)?,
+                Err(err) if err.kind() == io::ErrorKind::NotFound && !room.is_dir() => self.make_room(&room)?,
                 Err(err) => return Err(err),
             }
         }
     }
 
     /// Makes a directory in the attic, and its parents, which are durable then with the next flush.
-    fn make_shelf(&self, shelf: &Path) -> io::Result<()> {
-        create_directories(shelf)?;
-        shelf
-            .ancestors()
+    fn make_room(&self, room: &Path) -> io::Result<()> {
+        create_directories(room)?;
+        room.ancestors()
             .skip(1)
             .take_while(|up| up.starts_with(&self.options.attic))
             .for_each(|up| self.changed(up.to_owned()));

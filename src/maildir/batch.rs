@@ -18,7 +18,7 @@ use crate::error::{Reach, Result};
 use crate::model::MailboxId;
 
 /// What a killed run left in `tmp/` is removed after this time, as the Maildir page has it.
-const LEFT_BEHIND: Duration = Duration::from_hours(36);
+const LEFT_BEHIND: Duration = Duration::from_secs(36 * 3600);
 /// Attempts to find a free name. Names are unique; a taken one means that somebody copies our files about.
 const ATTEMPTS: u32 = 10;
 
@@ -82,7 +82,7 @@ impl Shared {
         }
         let mut rows: Vec<(MailboxId, FileRow)> = Vec::with_capacity(batch.files.len());
         while let Some(mut file) = batch.files.pop() {
-            if let Err(err) = self.into_place(&mut file) {
+            if let Err(err) = self.put_in_place(&mut file) {
                 batch.files.push(file);
                 return Err(trouble(err));
             }
@@ -97,7 +97,7 @@ impl Shared {
     }
 
     /// Gives a delivered file its name. If that is taken it gets another one; nothing is overwritten.
-    fn into_place(&self, file: &mut Delivery) -> io::Result<()> {
+    fn put_in_place(&self, file: &mut Delivery) -> io::Result<()> {
         for _ in 0..ATTEMPTS {
             let name = [file.row.unique.as_slice(), &file.info].concat();
             let to = file.place.file(file.part, &name);

@@ -112,19 +112,15 @@ impl Body {
     /// Writes the buffer into the file, which is made if it is not there yet.
     fn spill(&mut self, volumes: &Volumes, place: &Place) -> io::Result<&(PathBuf, File)> {
         let bytes = std::mem::take(&mut self.buffer);
-        let new = self.file.is_none();
-        let opened = match self.file.take() {
-            Some(opened) => opened,
-            None => {
-                let path = self.tmp.join(OsStr::from_bytes(&self.stem));
-                let file = place.with_directory(&self.tmp, || create_file(&path))?;
-                (path, file)
-            }
-        };
-        let opened = self.file.insert(opened);
-        if new {
-            volumes.enlist(&opened.1, &self.tmp)?;
+        if self.file.is_none() {
+            let path = self.tmp.join(OsStr::from_bytes(&self.stem));
+            let file = place.with_directory(&self.tmp, || create_file(&path))?;
+            let (_, file) = self.file.insert((path, file));
+            volumes.enlist(file, &self.tmp)?;
         }
+        let Some(opened) = &mut self.file else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
         opened.1.write_all(&bytes)?;
         Ok(opened)
     }

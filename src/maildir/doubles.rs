@@ -85,9 +85,9 @@ impl Shared {
         let mut kept: Vec<ContentDigest> = Vec::new();
         for twin in &twins {
             if kept.contains(&twin.content) {
-                self.into_attic(place, &twin.found, &self.path(&mailbox.raw))?;
+                self.shelve(place, &twin.found, &self.path(&mailbox.raw))?;
             } else if !kept.is_empty() {
-                self.give_new_name(place, twin, verbatim(&group[0].unique))?;
+                self.give_new_name(place, twin, verbatim(group[0].unique))?;
             }
             kept.push(twin.content);
         }

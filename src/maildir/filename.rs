@@ -145,17 +145,23 @@ pub(super) fn finished(stem: &[u8], verbatim: bool, size: u64) -> Vec<u8> {
 
 /// Whether the name says that we stored the file verbatim.
 pub(super) fn is_verbatim(unique: &[u8]) -> bool {
-    is_ours(unique) && middle(unique).is_some_and(|(middle, _)| middle.ends_with(b"V"))
+    made(unique).is_some_and(|made| made.verbatim)
 }
 
 /// Whether the name is one that we gave (or somebody who imitates us).
 pub(super) fn is_ours(unique: &[u8]) -> bool {
-    middle(unique).is_some_and(|(middle, _)| parse_middle(middle).is_some())
+    made(unique).is_some()
 }
 
 /// Where a delivered file came from, from its name.
 pub(super) fn origin(unique: &[u8]) -> Option<Origin> {
-    middle(unique).and_then(|(middle, _)| parse_middle(middle)).flatten()
+    made(unique)?.origin
+}
+
+/// What a name that we gave tells.
+struct Made {
+    origin: Option<Origin>,
+    verbatim: bool,
 }
 
 /// What lies between the first and the second dot, and where it ends.
@@ -166,23 +172,33 @@ fn middle(unique: &[u8]) -> Option<(&[u8], usize)> {
     Some((&unique[first + 1..end], end))
 }
 
-/// `H<state>I<intent>U<source>_<counter>P<pid>` or `H_<counter>P<pid>`, and a `V` for verbatim.
-fn parse_middle(middle: &[u8]) -> Option<Option<Origin>> {
-    let text = std::str::from_utf8(middle).ok()?;
-    let (from, made) = text.strip_prefix('H')?.split_once('_')?;
-    let (count, process) = made.strip_suffix('V').unwrap_or(made).split_once('P')?;
-    (digits(count) && digits(process)).then_some(())?;
-    if from.is_empty() {
-        return Some(None);
-    }
+/// Reads `H<state>I<intent>U<source>_<counter>P<pid>` or `H_<counter>P<pid>`, and a `V` for verbatim.
+fn made(unique: &[u8]) -> Option<Made> {
+    let (middle, _) = middle(unique)?;
+    let (from, rest) = std::str::from_utf8(middle).ok()?.strip_prefix('H')?.split_once('_')?;
+    let counted = rest.strip_suffix('V').unwrap_or(rest);
+    let (count, process) = counted.split_once('P')?;
+    let origin = if from.is_empty() {
+        None
+    } else {
+        Some(parse_origin(from)?)
+    };
+    (digits(count) && digits(process)).then_some(Made {
+        origin,
+        verbatim: counted != rest,
+    })
+}
+
+fn parse_origin(from: &str) -> Option<Origin> {
     let (state, intent) = from.split_once('I')?;
     let (intent, source) = intent.split_once('U')?;
+    let state = u32::from_str_radix(state, 16).ok()?;
     (digits(intent) && digits(source)).then_some(())?;
-    Some(Some(Origin {
-        state: u32::from_str_radix(state, 16).ok()?,
+    Some(Origin {
+        state,
         intent: IntentId(intent.parse().ok()?),
         source: source.parse().ok()?,
-    }))
+    })
 }
 
 fn digits(text: &str) -> bool {

@@ -157,7 +157,10 @@ pub(super) fn portable(letters: &[u8]) -> impl Iterator<Item = u8> + '_ {
 
 /// What was read of each mailbox's file, as long as the file stays the same.
 #[derive(Debug, Default)]
-pub(super) struct KeywordFiles(Mutex<HashMap<PathBuf, (Option<Stamp>, Arc<Keywords>)>>);
+pub(super) struct KeywordFiles(Mutex<HashMap<PathBuf, Read>>);
+
+/// A file's content and how it looked when it was read; `None`: there was none.
+type Read = (Option<Stamp>, Arc<Keywords>);
 
 impl Shared {
     /// What the letters of a mailbox mean now.

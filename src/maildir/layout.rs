@@ -34,10 +34,9 @@ impl Layout {
     /// What `choice` means for the root as it is now. A root that is not there yet will be nested.
     pub(super) fn of(choice: LayoutChoice, root: &Path) -> Self {
         match choice {
-            LayoutChoice::Nested => Self::Nested,
             LayoutChoice::MaildirPlusPlus => Self::MaildirPlusPlus,
             LayoutChoice::Auto if root.join("cur").is_dir() => Self::MaildirPlusPlus,
-            LayoutChoice::Auto => Self::Nested,
+            LayoutChoice::Auto | LayoutChoice::Nested => Self::Nested,
         }
     }
 
@@ -51,11 +50,12 @@ impl Layout {
                 .collect(),
             Self::MaildirPlusPlus if path.is_inbox() => return RawName::new(ROOT),
             Self::MaildirPlusPlus => {
-                let name: String = path
+                let levels: Vec<String> = path
                     .components()
                     .iter()
-                    .map(|component| format!(".{}", escape(component, Dots::Separate)))
+                    .map(|component| escape(component, Dots::Separate))
                     .collect();
+                let name = format!(".{}", levels.join("."));
                 pieces(&name)
             }
         };

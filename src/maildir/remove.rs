@@ -16,6 +16,9 @@ use crate::error::Result;
 use crate::model::{Id, IdSet, Known, Mailbox, MailboxPath};
 use crate::store::Done;
 
+/// A message that a job names: what proves it, and its row.
+pub(super) type Meant = (Known, FileRow);
+
 impl Shared {
     /// Moves files into the attic. What is not there any more, by a settled listing, counts as removed; what was edited in
     /// place is left alone.
@@ -38,7 +41,7 @@ impl Shared {
             let done = finder.with(&row.unique, |found| {
                 let same = is_the_one(&place, found, row, known)?;
                 if same {
-                    self.into_attic(&place, found, path).map(|_| same)
+                    self.shelve(&place, found, path).map(|_| same)
                 } else {
                     Ok(same)
                 }
@@ -62,7 +65,7 @@ impl Shared {
         mailbox: &Mailbox,
         messages: &[Known],
         answers: Answers,
-    ) -> Result<Option<(Place, Vec<(Known, FileRow)>)>> {
+    ) -> Result<Option<(Place, Vec<Meant>)>> {
         let place = match self.place(&mailbox.raw) {
             Ok(place) => place,
             Err(failure) => {

@@ -30,7 +30,7 @@ const PATIENCE: u32 = 6;
 
 impl Shared {
     /// Scans mailboxes side by side; the news is told on the calling thread.
-    pub(super) fn changes(&self, since: &[Since], news: &mut dyn FnMut(News)) -> Result<()> {
+    pub(super) fn changes(&self, since: &[Since], news: &mut dyn FnMut(News)) {
         let (send, receive) = sync_channel(WAITING);
         thread::scope(|scope| {
             scope.spawn(move || {
@@ -41,7 +41,6 @@ impl Shared {
             });
             receive.into_iter().for_each(news);
         });
-        Ok(())
     }
 
     fn scan(&self, since: &Since, tell: &dyn Fn(Seen)) {

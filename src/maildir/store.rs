@@ -189,7 +189,8 @@ impl Source for Maildir {
     }
 
     fn changes(&self, since: &[Since], news: &mut dyn FnMut(News)) -> Result<()> {
-        self.0.changes(since, news)
+        self.0.changes(since, news);
+        Ok(())
     }
 
     fn envelopes(&self, of: &[(Mailbox, IdSet)], _: Depth, found: &mut dyn FnMut(Envelope)) -> Result<()> {

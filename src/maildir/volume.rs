@@ -75,7 +75,7 @@ impl Volumes {
 
 /// Makes the entries of directories durable.
 pub(super) fn sync_directories(directories: &[PathBuf]) -> io::Result<()> {
-    in_parallel(directories, |directory| sync_directory(directory))
+    in_parallel(directories, sync_directory)
 }
 
 fn in_parallel(paths: &[PathBuf], sync: impl Fn(&Path) -> io::Result<()> + Sync) -> io::Result<()> {
