@@ -162,7 +162,7 @@ impl Shared {
                 date,
                 size,
                 envelope,
-                header,
+                header: Some(header),
                 content,
                 object: None,
             };

@@ -216,6 +216,11 @@ impl Store for Maildir {
         self.0.flush()
     }
 
+    fn keeps_flags(&self) -> bool {
+        // What is told of a landed message is read off the name that it gets.
+        true
+    }
+
     fn delivered(&self, intents: &[(IntentId, Mailbox)]) -> Result<Vec<Delivered>> {
         self.0.delivered(intents)
     }

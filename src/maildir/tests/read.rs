@@ -61,7 +61,7 @@ fn what_envelopes_tell() {
     let first = &found[0];
     assert_eq!(
         (first.size, first.content, first.header),
-        (expected.size, Some(expected.content), expected.header)
+        (expected.size, Some(expected.content), Some(expected.header))
     );
     assert_eq!(
         (first.envelope, first.flags.to_string().as_str()),
