@@ -46,14 +46,17 @@ pub(super) fn escape(component: &str, dots: Dots) -> String {
     out
 }
 
-/// The same name with its first byte escaped: another spelling of it, for a file system without case on which the plain
-/// one is taken. Decodes to the same. `None` where the first character is no ASCII or escaped already.
+/// The same name with its first letter escaped: another spelling of it, for a file system without case on which the plain
+/// one is taken. Decodes to the same. `None` where no letter comes before the first escape of any kind.
 pub(super) fn respelled(escaped: &str) -> Option<String> {
-    let first = escaped.chars().next().filter(|&c| c.is_ascii() && c != '%')?;
-    let mut out = String::new();
-    push_escaped(&mut out, first as u8);
-    out.push_str(&escaped[1..]);
-    Some(out)
+    let at = escaped.find(|c: char| c.is_ascii_alphabetic() || c == '%' || c == '&')?;
+    let letter = escaped.as_bytes()[at];
+    letter.is_ascii_alphabetic().then(|| {
+        let mut out = escaped[..at].to_owned();
+        push_escaped(&mut out, letter);
+        out.push_str(&escaped[at + 1..]);
+        out
+    })
 }
 
 /// What a name on disk stands for. Bytes that are no UTF-8 come out as escapes too, so that any name has a readable form.
@@ -180,10 +183,16 @@ mod tests {
 
     #[test]
     fn another_spelling_means_the_same() {
-        assert_eq!(respelled("work").as_deref(), Some("%77ork"));
-        assert_eq!(unescape(b"%77ork"), "work");
-        assert_eq!(respelled("%2Fx"), None);
-        assert_eq!(respelled("äh"), None);
+        for (name, other) in [
+            ("work", Some("%77ork")),
+            ("2024 ä Work", Some("2024 ä %57ork")),
+            ("%2Fx", None),
+            ("&APw-x", None),
+            ("2024", None),
+        ] {
+            assert_eq!(respelled(name).as_deref(), other, "{name}");
+            assert!(other.is_none_or(|other| unescape(other.as_bytes()) == name));
+        }
     }
 
     #[test]

@@ -1,4 +1,7 @@
 //! Which directory is which mailbox.
+//!
+//! Names on disk may be modified UTF-7 (RFC 3501 §5.1.3): Dovecot and Courier spell them so, and mbsync keeps the server's
+//! spelling. It is read in both layouts, and written in Maildir++, whose other readers expect it; nested names are UTF-8.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -7,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use super::escape::{Dots, escape, joined, pieces, unescape};
 use crate::error::{Failure, Kind, Result, clean};
 use crate::model::{MailboxPath, RawName};
+use crate::utf7::{decode as from_utf7, encode as to_utf7};
 
 /// What the configuration says of the layout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,15 +50,12 @@ impl Layout {
             Self::Nested => path
                 .components()
                 .iter()
-                .flat_map(|component| pieces(&escape(component, Dots::Plain)))
+                .flat_map(|component| pieces(&nested_name(component)))
                 .collect(),
             Self::MaildirPlusPlus if path.is_inbox() => return RawName::new(ROOT),
             Self::MaildirPlusPlus => {
-                let levels: Vec<String> = path
-                    .components()
-                    .iter()
-                    .map(|component| escape(component, Dots::Separate))
-                    .collect();
+                let level = |component: &String| to_utf7(&escape(component, Dots::Separate));
+                let levels: Vec<String> = path.components().iter().map(level).collect();
                 let name = format!(".{}", levels.join("."));
                 pieces(&name)
             }
@@ -67,12 +68,12 @@ impl Layout {
     pub(super) fn path(self, raw: &RawName) -> Option<MailboxPath> {
         let names = joined(raw.as_bytes().split(|&b| b == b'/'))?;
         match self {
-            Self::Nested => MailboxPath::new(names.iter().map(|name| unescape(name))),
+            Self::Nested => MailboxPath::new(names.iter().map(|name| component(name))),
             Self::MaildirPlusPlus if raw.as_bytes() == ROOT => Some(MailboxPath::inbox()),
             Self::MaildirPlusPlus => {
                 let [name] = names.as_slice() else { return None };
                 let levels = name.strip_prefix(b".")?;
-                MailboxPath::new(levels.split(|&b| b == b'.').map(unescape))
+                MailboxPath::new(levels.split(|&b| b == b'.').map(component))
             }
         }
     }
@@ -85,6 +86,25 @@ impl Layout {
     /// The raw name of the root as a mailbox.
     pub(super) fn root() -> RawName {
         RawName::new(ROOT)
+    }
+}
+
+/// A component in UTF-8; ampersands are escaped where they would be read as modified UTF-7.
+fn nested_name(component: &str) -> String {
+    let escaped = escape(component, Dots::Plain);
+    match from_utf7(&escaped) {
+        Some(other) if other != escaped => escaped.replace('&', "%26"),
+        _ => escaped,
+    }
+}
+
+/// What a name on disk stands for. One with 8-bit characters is no modified UTF-7, and what looks like it but is none
+/// stands for itself.
+fn component(name: &[u8]) -> String {
+    let ascii = std::str::from_utf8(name).ok().filter(|text| text.is_ascii());
+    match ascii.and_then(from_utf7) {
+        Some(text) if !text.is_empty() => unescape(text.as_bytes()),
+        _ => unescape(name),
     }
 }
 
@@ -124,6 +144,8 @@ mod tests {
             (&["..", ".."], "%2E./%2E.", ".%2E%2E.%2E%2E"),
             (&["cur", "x"], "%63ur/x", ".%63ur.x"),
             (&[".homing"], "%2Ehoming", ".%2Ehoming"),
+            (&["Entwürfe"], "Entwürfe", ".Entw&APw-rfe"),
+            (&["Q&A", "&-", "&APw-"], "Q&A/%26-/%26APw-", ".Q&-A.&--.&-APw-"),
         ] {
             let path = path(components);
             assert_eq!(Layout::Nested.raw(&path), RawName::new(nested));
@@ -140,6 +162,12 @@ mod tests {
         for (layout, raw, name) in [
             (Layout::Nested, &b"Inbox"[..], Some("INBOX")),
             (Layout::Nested, b"caf\xe9", Some("caf%E9")),
+            (Layout::Nested, b"Entw&APw-rfe", Some("Entwürfe")),
+            (Layout::Nested, b"R&D", Some("R&D")),
+            (Layout::Nested, b"&", Some("&")),
+            (Layout::MaildirPlusPlus, b".Entw&APw-rfe.Q&-A", Some("Entwürfe/Q&A")),
+            (Layout::MaildirPlusPlus, "Entwürfe".as_bytes(), None),
+            (Layout::MaildirPlusPlus, ".Entwürfe".as_bytes(), Some("Entwürfe")),
             (Layout::MaildirPlusPlus, b".", Some("INBOX")),
             (Layout::MaildirPlusPlus, b".A.B", Some("A/B")),
             (Layout::MaildirPlusPlus, b".A..B", None),
@@ -169,7 +197,7 @@ mod tests {
         #[test]
         fn comes_back_and_stays_inside(
             components in proptest::collection::vec(prop_oneof![
-                "[a-z./%]{1,4}", any::<char>().prop_map(String::from), "[x.%é]{150,320}", Just("cur".to_owned()),
+                "[a-z./%&-]{1,4}", "(&[A-Z]{2}[A-Za-z]-|&-|ü){1,3}", any::<char>().prop_map(String::from), "[x.%é]{150,320}", Just("cur".to_owned()),
                 Just("..".to_owned()), Just("INBOX".to_owned()),
             ], 1..4),
             nested in any::<bool>(),

@@ -251,6 +251,8 @@ pub(super) struct Finder<'a> {
     shared: &'a Shared,
     place: &'a Place,
     listing: Arc<Listing>,
+    /// The listing was made during the job and is settled: what it lacks is gone.
+    settled: bool,
 }
 
 impl<'a> Finder<'a> {
@@ -260,7 +262,12 @@ impl<'a> Finder<'a> {
             Some((_, listing)) => listing,
             None => shared.listing(place)?,
         };
-        Ok(Self { shared, place, listing })
+        Ok(Self {
+            shared,
+            place,
+            listing,
+            settled: false,
+        })
     }
 
     /// Begins with a current listing: good where files were just renamed.
@@ -269,33 +276,30 @@ impl<'a> Finder<'a> {
             shared,
             place,
             listing: shared.listing(place)?,
+            settled: false,
         })
     }
 
     /// Does something with the file of that unique part under the name that it has now. If it has another one by then,
-    /// which `act` tells by `NotFound`, it is looked for again. `None`: it is not there, and a settled listing says so.
+    /// which `act` tells by `NotFound`, it is looked for again. `None`: it is not there; the listing that the job began
+    /// with or the act itself says so, and then a settled listing.
     pub(super) fn with<T>(
         &mut self,
         unique: &[u8],
         mut act: impl FnMut(&Found) -> io::Result<T>,
     ) -> io::Result<Option<T>> {
-        let mut settled = false;
-        for tries in 0..=PATIENCE {
+        for _ in 0..=PATIENCE {
             match self.listing.find(unique).map(|file| file.found()) {
                 Some(found) => {
                     if let Some(done) = if_there(act(&found))? {
                         return Ok(Some(done));
                     }
                 }
-                None if settled => return Ok(None),
+                None if self.settled => return Ok(None),
                 None => {}
             }
-            if tries == 0 {
-                self.listing = self.shared.listing(self.place)?;
-            } else {
-                let snapshot = self.shared.settled(self.place)?;
-                (self.listing, settled) = (snapshot.listing, snapshot.settled);
-            }
+            let snapshot = self.shared.settled(self.place)?;
+            (self.listing, self.settled) = (snapshot.listing, snapshot.settled);
         }
         Err(io::Error::new(
             io::ErrorKind::ResourceBusy,
