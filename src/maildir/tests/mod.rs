@@ -3,6 +3,7 @@
 mod changes;
 mod deliver;
 mod hostile;
+mod law;
 mod read;
 mod recover;
 mod write;
