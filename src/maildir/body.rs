@@ -111,7 +111,6 @@ impl Body {
 
     /// Writes the buffer into the file, which is made if it is not there yet.
     fn spill(&mut self, volumes: &Volumes, place: &Place) -> io::Result<&(PathBuf, File)> {
-        let bytes = std::mem::take(&mut self.buffer);
         if self.file.is_none() {
             let path = self.tmp.join(OsStr::from_bytes(&self.stem));
             let file = place.with_directory(&self.tmp, || create_file(&path))?;
@@ -121,7 +120,8 @@ impl Body {
         let Some(opened) = &mut self.file else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        opened.1.write_all(&bytes)?;
+        opened.1.write_all(&self.buffer)?;
+        self.buffer.clear();
         Ok(opened)
     }
 

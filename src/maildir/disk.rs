@@ -190,11 +190,14 @@ pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     if_there(File::open(path))?.map_or(Ok(()), |directory| directory.sync_all())
 }
 
-/// Replaces a small file as a whole: readers see the old one or the new one. Durable on return.
+/// Replaces a small file as a whole, keeping its permissions: readers see the old one or the new one. Durable on return.
 pub(super) fn replace_file(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
     use io::Write;
     let written = (|| {
         let mut file = create_file(temporary)?;
+        if let Some(old) = if_there(fs::metadata(path))? {
+            file.set_permissions(old.permissions())?;
+        }
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(temporary, path)

@@ -170,7 +170,7 @@ impl Shared {
     }
 
     fn delete_parts(&self, place: &Place) -> io::Result<()> {
-        if !place.is_mailbox() {
+        if !place.is_mailbox()? {
             return Ok(());
         }
         if !self.settled(place)?.listing.is_empty() {

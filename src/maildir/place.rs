@@ -63,16 +63,25 @@ impl Place {
     }
 
     /// Whether messages can be in it: a lost `new` or `cur` (git and some backups drop empty directories) is no lost
-    /// mailbox.
-    pub(super) fn is_mailbox(&self) -> bool {
-        self.part(Part::Cur).is_dir() || self.part(Part::New).is_dir()
+    /// mailbox. What cannot be looked at is an error, not an absence.
+    pub(super) fn is_mailbox(&self) -> io::Result<bool> {
+        for part in [Part::Cur, Part::New] {
+            match fs::metadata(self.part(part)) {
+                Ok(meta) if meta.is_dir() => return Ok(true),
+                Err(err) if !matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                    return Err(err);
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(false)
     }
 
     /// Does something that needs a `new`, `cur` or `tmp`, which is made if the mailbox lost it (some backups drop empty
     /// directories). A mailbox that is gone as a whole is not made again.
     pub(super) fn with_directory<T>(&self, directory: &Path, act: impl Fn() -> io::Result<T>) -> io::Result<T> {
         match act() {
-            Err(err) if err.kind() == io::ErrorKind::NotFound && !directory.is_dir() && self.is_mailbox() => {
+            Err(err) if err.kind() == io::ErrorKind::NotFound && !directory.is_dir() && self.is_mailbox()? => {
                 create_directory(directory)?;
                 sync_directory(&self.path)?;
                 act()

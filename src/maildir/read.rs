@@ -65,14 +65,7 @@ impl Shared {
     }
 
     fn reader<'a>(&'a self, mailbox: &Mailbox, place: &'a Place) -> Result<Reader<'a>> {
-        let trouble = |err: io::Error| {
-            failure(
-                &err,
-                Reach::Mailbox,
-                format!("cannot list {}", self.shown(&mailbox.raw)),
-            )
-        };
-        let finder = Finder::by_hint(self, place).map_err(trouble)?;
+        let finder = Finder::by_hint(self, place).map_err(|err| self.unlisted(mailbox, &err))?;
         Ok(Reader {
             place,
             finder,

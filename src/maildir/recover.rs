@@ -44,7 +44,7 @@ impl Shared {
             )
         };
         let place = self.place(&mailbox.raw)?;
-        if !place.is_mailbox() {
+        if !place.is_mailbox().map_err(trouble)? {
             return Ok(());
         }
         let ours =

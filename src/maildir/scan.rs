@@ -11,14 +11,13 @@ use std::thread;
 
 use rustix::fs::{Access, access};
 
-use super::disk::failure;
 use super::filename::{FileName, is_verbatim};
 use super::index::FileRow;
 use super::listing::{Listed, Listing, Snapshot};
 use super::place::{Part, Place};
 use super::store::Shared;
 use super::workers::{count, each};
-use crate::error::{Failure, Kind, Reach, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::model::{Flags, Id, IdSet, Mailbox, News, Seen, Since};
 
 /// Flags told in one piece, and rows put at a time.
@@ -55,13 +54,7 @@ impl Shared {
         }
         let mailbox = &since.mailbox;
         let place = self.place(&mailbox.raw)?;
-        let unreadable = |err: io::Error| {
-            failure(
-                &err,
-                Reach::Mailbox,
-                format!("cannot list {}", self.shown(&mailbox.raw)),
-            )
-        };
+        let unreadable = |err: io::Error| self.unlisted(mailbox, &err);
         let validity = place.look().map_err(unreadable)?.validity();
         let read_only = self.options.read_only || !is_writable(&place);
         tell(Seen::Opened {
@@ -84,29 +77,30 @@ impl Shared {
         let mut view = self.look_for_gone(&place, &rows, &known).map_err(unreadable)?;
         if view.doubles
             && view.sure
-            && !self.options.read_only
+            && !read_only
             && self.part_doubles(mailbox, &place, &view.snapshot.listing, &rows)?
         {
             view = self.look_for_gone(&place, &rows, &known).map_err(unreadable)?;
         }
+        let name = || self.shown(&mailbox.raw);
         if view.snapshot.look.validity() != validity {
             return Err(Failure::mailbox(format!(
                 "the directory of {} was replaced meanwhile",
-                self.shown(&mailbox.raw)
+                name()
             )));
         }
         self.tell_listed(mailbox, &place, &view.snapshot.listing, &rows, &known, tell)?;
         if !view.sure {
             return Err(Failure::mailbox(format!(
                 "the files of {} are renamed all the time",
-                self.shown(&mailbox.raw)
+                name()
             )));
-        }
-        if !view.gone.is_empty() {
-            tell(Seen::Removed(view.gone));
         }
         if same && view.snapshot.settled && !self.options.read_only {
             self.forget_stale(mailbox, &view.snapshot.listing, &rows, &known)?;
+        }
+        if !view.gone.is_empty() {
+            tell(Seen::Removed(view.gone));
         }
         tell(Seen::Complete(view.snapshot.look.checkpoint(view.snapshot.at)));
         Ok(())

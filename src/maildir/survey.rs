@@ -9,7 +9,6 @@ use std::path::Path;
 use super::disk::{failure, if_there, shown};
 use super::escape::goes_on;
 use super::layout::Layout;
-use super::place::{Part, Place};
 use super::store::Shared;
 use crate::error::{Failure, Reach, Result, Retry, clean};
 use crate::model::{Listed, RawName, Survey};
@@ -27,10 +26,8 @@ impl Shared {
     pub(super) fn survey(&self) -> Result<Survey> {
         let mut survey = Survey::default();
         let root = &self.options.root;
-        if if_there(fs::metadata(root))
-            .map_err(|err| unreadable(&err, root))?
-            .is_none()
-        {
+        let there = if_there(fs::metadata(root)).map_err(|err| unreadable(&err, root, Reach::Account))?;
+        if there.is_none() {
             return Ok(survey);
         }
         match self.layout {
@@ -60,14 +57,14 @@ impl Shared {
     }
 
     fn survey_nested(&self, survey: &mut Survey) -> Result<()> {
-        let mut waiting: Vec<Directory> =
-            directories(&self.options.root, b"").map_err(|err| unreadable(&err, &self.options.root))?;
+        let mut waiting = self.top(survey)?;
         while let Some(directory) = waiting.pop() {
-            let name = last_component(&directory.raw);
-            if name.starts_with(b".") || Part::Cur.name().as_bytes() == name || matches!(name, b"new" | b"tmp") {
-                continue;
+            let raw = RawName::new(&directory.raw);
+            match self.is_mailbox(&raw, survey) {
+                Some(true) => self.list_mailbox(&raw, survey),
+                Some(false) if !directory.linked => self.list_level(&raw, survey),
+                _ => {}
             }
-            self.list(&directory, survey);
             if !directory.linked {
                 self.go_into(&directory, &mut waiting, survey);
             }
@@ -76,43 +73,98 @@ impl Shared {
     }
 
     fn survey_side_by_side(&self, survey: &mut Survey) -> Result<()> {
-        let root = &self.options.root;
-        if Place::new(root.clone()).is_mailbox() {
+        if self.is_mailbox(&Layout::root(), survey) == Some(true) {
             self.list_mailbox(&Layout::root(), survey);
         }
-        let mut waiting = directories(root, b"").map_err(|err| unreadable(&err, root))?;
-        waiting.retain(|directory| directory.raw.starts_with(b"."));
+        let mut waiting = self.top(survey)?;
         while let Some(directory) = waiting.pop() {
+            let raw = RawName::new(&directory.raw);
             if goes_on(last_component(&directory.raw)) {
                 self.go_into(&directory, &mut waiting, survey);
-            } else if Place::new(root.join(OsStr::from_bytes(&directory.raw))).is_mailbox() {
-                self.list_mailbox(&RawName::new(&directory.raw), survey);
+            } else if self.is_mailbox(&raw, survey) == Some(true) {
+                self.list_mailbox(&raw, survey);
             }
         }
         Ok(())
     }
 
+    /// The directories in the root.
+    fn top(&self, survey: &mut Survey) -> Result<Vec<Directory>> {
+        let root = &self.options.root;
+        self.directories(b"", survey)
+            .map_err(|err| unreadable(&err, root, Reach::Account))
+    }
+
     fn go_into(&self, directory: &Directory, waiting: &mut Vec<Directory>, survey: &mut Survey) {
-        match directories(&self.options.root, &directory.raw) {
+        match self.directories(&directory.raw, survey) {
             Ok(more) => waiting.extend(more),
             Err(err) if err.kind() == io::ErrorKind::NotFound => {}
-            Err(err) => {
-                let path = self.options.root.join(OsStr::from_bytes(&directory.raw));
-                survey
-                    .failures
-                    .push((self.shown(&RawName::new(&directory.raw)), unreadable(&err, &path)));
-            }
+            Err(err) => self.note(&directory.raw, &err, survey),
         }
     }
 
-    /// Lists a directory of the nested layout: as a mailbox, or as a level if there are no messages in it.
-    fn list(&self, directory: &Directory, survey: &mut Survey) {
-        let raw = RawName::new(&directory.raw);
-        if Place::new(self.options.root.join(OsStr::from_bytes(&directory.raw))).is_mailbox() {
-            self.list_mailbox(&raw, survey);
-        } else if !directory.linked
-            && let Some(path) = self.layout.path(&raw)
-        {
+    /// Whether a directory is a mailbox; `None` if that cannot be told, which is noted: it must not look gone.
+    fn is_mailbox(&self, raw: &RawName, survey: &mut Survey) -> Option<bool> {
+        let place = self.place(raw).ok()?;
+        place
+            .is_mailbox()
+            .inspect_err(|err| self.note(raw.as_bytes(), err, survey))
+            .ok()
+    }
+
+    /// Notes that something could not be looked into.
+    fn note(&self, raw: &[u8], err: &io::Error, survey: &mut Survey) {
+        let path = self.options.root.join(OsStr::from_bytes(raw));
+        let failure = unreadable(err, &path, Reach::Mailbox);
+        survey.failures.push((self.shown(&RawName::new(raw)), failure));
+    }
+
+    /// The directories in a directory, symbolic links to directories included. A link that leads nowhere is noted: a
+    /// mailbox on a disk that is not mounted is not gone.
+    fn directories(&self, raw: &[u8], survey: &mut Survey) -> io::Result<Vec<Directory>> {
+        let mut out = Vec::new();
+        for entry in fs::read_dir(self.options.root.join(OsStr::from_bytes(raw)))? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            let mut below = raw.to_vec();
+            if !below.is_empty() {
+                below.push(b'/');
+            }
+            below.extend(entry.file_name().into_vec());
+            if !self.may_be_mailbox(&below) {
+                continue;
+            }
+            if kind.is_dir() {
+                out.push(Directory {
+                    raw: below,
+                    linked: false,
+                });
+            } else if kind.is_symlink() {
+                match fs::metadata(entry.path()) {
+                    Ok(meta) if meta.is_dir() => out.push(Directory {
+                        raw: below,
+                        linked: true,
+                    }),
+                    Ok(_) => {}
+                    Err(err) => self.note(&below, &err, survey),
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// Whether a mailbox, or a piece of its name, could lie in a directory of that name.
+    fn may_be_mailbox(&self, raw: &[u8]) -> bool {
+        let name = last_component(raw);
+        match self.layout {
+            Layout::Nested => !name.starts_with(b".") && !matches!(name, b"cur" | b"new" | b"tmp"),
+            Layout::MaildirPlusPlus => raw.starts_with(b"."),
+        }
+    }
+
+    fn list_level(&self, raw: &RawName, survey: &mut Survey) {
+        if let Some(path) = self.layout.path(raw) {
+            let raw = raw.clone();
             let level = Listed {
                 path,
                 raw,
@@ -138,9 +190,11 @@ impl Shared {
             ));
             return;
         };
-        let look = self
-            .place(raw)
-            .and_then(|place| place.look().map_err(|err| unreadable(&err, &place.path)));
+        let look = self.place(raw).and_then(|place| {
+            place
+                .look()
+                .map_err(|err| unreadable(&err, &place.path, Reach::Mailbox))
+        });
         let (status, identity) = match look {
             Ok(look) => (Some(look.status()), Some(look.identity())),
             Err(failure) => {
@@ -161,32 +215,12 @@ impl Shared {
     }
 }
 
-/// The directories in a directory, symbolic links to directories included.
-fn directories(root: &Path, raw: &[u8]) -> io::Result<Vec<Directory>> {
-    let path = root.join(OsStr::from_bytes(raw));
-    let mut out = Vec::new();
-    for entry in fs::read_dir(&path)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        let linked = kind.is_symlink();
-        if kind.is_dir() || linked && entry.path().is_dir() {
-            let mut below = raw.to_vec();
-            if !below.is_empty() {
-                below.push(b'/');
-            }
-            below.extend(entry.file_name().into_vec());
-            out.push(Directory { raw: below, linked });
-        }
-    }
-    Ok(out)
-}
-
 fn last_component(raw: &[u8]) -> &[u8] {
     raw.rsplit(|&b| b == b'/').next().unwrap_or(raw)
 }
 
-fn unreadable(err: &io::Error, path: &Path) -> Failure {
-    failure(err, Reach::Mailbox, format!("cannot look into {}", shown(path)))
+fn unreadable(err: &io::Error, path: &Path, reach: Reach) -> Failure {
+    failure(err, reach, format!("cannot look into {}", shown(path)))
 }
 
 fn name_taken(other: &RawName, first: &RawName) -> Failure {
@@ -249,7 +283,7 @@ mod tests {
         make(&it, &[b"line\nbreak/cur", b"Loop/cur"]);
         std::os::unix::fs::symlink("..", it.root().join("Loop/up")).unwrap();
         std::os::unix::fs::symlink("Work/2026", it.root().join("Linked")).unwrap();
-        std::os::unix::fs::symlink("nowhere", it.root().join("Broken")).unwrap();
+        std::os::unix::fs::symlink("nowhere", it.root().join(".broken")).unwrap();
         fs::write(it.root().join("file"), "x").unwrap();
         let (names, failures) = listed(&it);
         let expected = [
@@ -313,6 +347,23 @@ mod tests {
             (names, failures),
             (vec!["INBOX INBOX".to_owned(), "aA aA".to_owned()], 2)
         );
+    }
+
+    #[test]
+    fn what_cannot_be_looked_into_is_not_gone() {
+        for choice in [LayoutChoice::Nested, LayoutChoice::MaildirPlusPlus] {
+            let it = Fixture::with(|options| options.layout = choice);
+            let dot = if choice == LayoutChoice::Nested { "" } else { "." };
+            // A mailbox on a disk that is not mounted, and one behind a link to itself.
+            std::os::unix::fs::symlink("/nowhere/Work", it.root().join(format!("{dot}Work"))).unwrap();
+            let inner = it.root().join(format!("{dot}Loop"));
+            fs::create_dir(&inner).unwrap();
+            std::os::unix::fs::symlink("cur", inner.join("cur")).unwrap();
+            let survey = it.shared().survey().unwrap();
+            let mut failed: Vec<_> = survey.failures.iter().map(|(name, _)| name.as_str()).collect();
+            failed.sort_unstable();
+            assert_eq!(failed, ["Loop", "Work"], "{choice:?}");
+        }
     }
 
     #[test]
