@@ -342,6 +342,7 @@ impl Memory {
             head,
             identity: append.identity,
             id: Some(id),
+            validity: None,
             flags: append.flags,
         };
         drop(done.send(Outcome {
@@ -479,6 +480,7 @@ impl Source for Memory {
                         head,
                         identity,
                         id: Some(at),
+                        validity: None,
                         flags,
                     }),
                     Landing::Met(at) => send(Done::Met { head, identity, id: at }),
