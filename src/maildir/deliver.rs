@@ -185,6 +185,7 @@ impl Shared {
                 head,
                 identity: append.identity,
                 id: Some(id),
+                validity: None,
                 flags,
             }),
             Ok(Landing::Met(_) | Landing::Queued) => unreachable!("there is nothing to meet"),

@@ -111,7 +111,7 @@ impl Shared {
             let _ = fs::remove_dir(&source);
         } else {
             create_directories(target.parent().unwrap_or(&target))?;
-            rename_new(&source, &target)?;
+            rename_new(&source, &target).inspect_err(|_| self.remove_empty_levels(&target))?;
         }
         self.changed(target.clone());
         target

@@ -228,6 +228,7 @@ fn read_one(job: &ReadJob, reader: &mut Reader, row: &mut FileRow, into: &dyn Ta
             head,
             identity,
             id: Some(id),
+            validity: None,
             flags,
         }),
         Landing::Met(id) => Some(Done::Met { head, identity, id }),

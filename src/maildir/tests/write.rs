@@ -389,7 +389,8 @@ fn mailboxes_are_renamed_with_all_beneath() {
         assert_eq!(rename(&it, "N/A", "Ab"), ["failed : Mailbox"], "taken");
         assert_eq!(rename(&it, "D/x", "y"), [if plus { ".y" } else { "y" }]);
         assert_eq!(selectable(&it), ["Ab", "N/A", "N/A/b", "N/A/b/c", "y"]);
-        assert_eq!(rename(&it, "Missing", "z"), ["failed : Mailbox"]);
+        assert_eq!(rename(&it, "Missing", "level/z"), ["failed : Mailbox"]);
+        assert!(!it.root().join("level").exists());
     }
 }
 
