@@ -12,3 +12,4 @@ pub mod secret;
 pub mod spool;
 pub mod state;
 pub mod store;
+mod utf7;
