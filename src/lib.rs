@@ -1,5 +1,7 @@
 //! homing keeps a Maildir and an IMAP account the same.
 
+pub mod account;
+pub mod config;
 pub mod error;
 pub mod identity;
 pub mod maildir;
