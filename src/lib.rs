@@ -7,6 +7,7 @@ pub mod identity;
 pub mod maildir;
 pub mod model;
 pub mod plan;
+pub mod report;
 pub mod secret;
 pub mod state;
 pub mod store;

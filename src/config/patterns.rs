@@ -228,12 +228,7 @@ mod tests {
     #[test]
     fn a_slash_inside_a_component_is_no_boundary() {
         let odd = MailboxPath::new(["Lists".into(), "a/b".into()]).unwrap();
-        for (pattern, result) in [
-            ("Lists/%", true),
-            ("Lists/a/b", true),
-            ("%/%/%", false),
-            ("Lists/*", true),
-        ] {
+        for (pattern, result) in [("Lists/%", true), ("Lists/a/b", true), ("%/%", true), ("Lists/*", true)] {
             assert_eq!(
                 pattern.parse::<Pattern>().unwrap().matches(&odd, &[]),
                 result,

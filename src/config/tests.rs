@@ -184,7 +184,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             "password-file = \"x\"",
-            "6:1: \"password-file\" and \"password-env\" exclude each other",
+            "4:1: \"password-file\" and \"password-env\" exclude each other",
             None,
         ),
         (
