@@ -1,5 +1,7 @@
 //! homing keeps a Maildir and an IMAP account the same.
 
+pub mod account;
+pub mod config;
 pub mod engine;
 pub mod error;
 pub mod execute;
@@ -8,6 +10,7 @@ pub mod imap;
 pub mod maildir;
 pub mod model;
 pub mod plan;
+pub mod report;
 pub mod secret;
 pub mod spool;
 pub mod state;

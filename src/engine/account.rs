@@ -120,7 +120,7 @@ fn end(
     let exit = report.exit(crate::report::Job::Sync);
     state.end_run(run, i64::from(exit), &report.to_json(crate::report::Job::Sync))?;
     state.commit()?;
-    maildir::attic::expire(&settings.attic, jiff::Zoned::now().date(), settings.attic_days).map(drop)
+    maildir::attic::expire(&settings.attic, jiff::ZonedDateTime::now().date(), settings.attic_days).map(drop)
 }
 
 fn open_maildir(settings: &account::Maildir, footing: &Footing, state: &Arc<State>, job: &Sync<'_>) -> Maildir {

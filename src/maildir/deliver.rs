@@ -168,14 +168,8 @@ impl Sink for Draft {
 impl Shared {
     /// Writes a message that waits as a whole.
     pub(super) fn append(self: &Arc<Self>, mut append: Append, answers: Answers) -> Result<()> {
-        let head = Head {
-            id: append.source,
-            flags: append.flags.clone(),
-            date: append.date,
-            size: append.identity.size,
-            object: None,
-        };
-        let written = Draft::new(self, &append.to, None, append.flags.clone(), append.date).and_then(|mut draft| {
+        let head = append.head.clone();
+        let written = Draft::new(self, &append.to, None, head.flags.clone(), head.date).and_then(|mut draft| {
             io::copy(&mut append.body, &mut draft).map_err(|err| draft.trouble(&err))?;
             Box::new(draft).finish(&append.identity)
         });

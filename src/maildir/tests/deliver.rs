@@ -247,10 +247,14 @@ fn a_message_that_waits_as_a_whole_is_written_too() {
     let mail = b"A: b\r\n\r\nc\r\n";
     let append = Append {
         ticket: Ticket(1),
-        source: 5,
+        head: crate::store::Head {
+            id: 5,
+            flags: Flags::from_names(["\\Seen"]),
+            date: InternalDate(5),
+            size: mail.len() as u64,
+            object: None,
+        },
         to: it.named("INBOX"),
-        flags: Flags::from_names(["\\Seen"]),
-        date: InternalDate(5),
         identity: identity(mail),
         body: Box::new(std::io::Cursor::new(mail.to_vec())),
     };
