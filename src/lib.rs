@@ -2,7 +2,9 @@
 
 pub mod account;
 pub mod config;
+pub mod engine;
 pub mod error;
+pub mod execute;
 pub mod identity;
 pub mod maildir;
 pub mod model;

@@ -1,5 +1,6 @@
 //! The plan: data that can be printed, counted and carried out.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::guard::Held;
@@ -13,6 +14,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What a guard holds back, one entry for each guard, side and mailbox.
     pub held: Vec<Held>,
+    /// Mailboxes in which nothing was decided: what was seen in them must be told again by the next run.
+    pub left_alone: BTreeSet<MailboxId>,
 }
 
 /// An action and why it is done.

@@ -14,6 +14,21 @@ pub struct Limits {
     pub max_delete_percent: u64,
     /// How many pairs the account has.
     pub pairs: u64,
+    /// The first meeting of a Maildir that has mail with a server: if more than 25 % of its messages and more than
+    /// [`Limits::FEW`] are unknown to the server, they are not uploaded before somebody said so.
+    pub adopting: Adoption,
+}
+
+/// Whether a Maildir that has mail meets its account for the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Adoption {
+    /// They know each other, or what the Maildir brings along was approved.
+    #[default]
+    No,
+    /// They meet.
+    Asking,
+    /// They met in an earlier run, and the upload was held. It stays so, whatever later counts say.
+    Held,
 }
 
 impl Limits {
@@ -30,6 +45,8 @@ pub enum Guard {
     MaxDelete,
     /// Held by an earlier run and not decided since.
     Earlier,
+    /// A Maildir met its account for the first time, and much of it is unknown to the server.
+    Adoption,
 }
 
 impl Guard {
@@ -39,16 +56,17 @@ impl Guard {
             Self::Emptied => "empty-guard",
             Self::MaxDelete => "max-delete",
             Self::Earlier => "held-before",
+            Self::Adoption => "adoption",
         }
     }
 }
 
-/// Removals that are held back.
+/// What is held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// By which guard.
     pub guard: Guard,
-    /// The side that lost the messages.
+    /// The side whose changes are held: it lost the messages, or has them new.
     pub lost_by: Side,
     /// Where.
     pub mailbox: MailboxId,
@@ -98,6 +116,49 @@ pub(super) fn hold_back(input: &Input, steps: &mut Vec<Step>) -> Vec<Held> {
         });
     }
     spare_mailboxes(steps);
+    held.extend(hold_adoption(input, steps));
+    held
+}
+
+/// What a Maildir brings along at the first meeting is uploaded only when it is little, or was asked for.
+fn hold_adoption(input: &Input, steps: &mut [Step]) -> Vec<Held> {
+    let uploads = |step: &Step| matches!(&step.action, Action::Copy { to: Side::Right, .. });
+    let unknown: u64 = steps
+        .iter()
+        .filter(|step| uploads(step))
+        .map(|step| step.action.count())
+        .sum();
+    let all: u64 = input
+        .mailboxes
+        .iter()
+        .map(|view| view.added[0].len() + view.pairs)
+        .sum();
+    let hold = match input.limits.adopting {
+        Adoption::No => false,
+        Adoption::Asking => unknown > Limits::FEW && unknown * 4 > all,
+        Adoption::Held => true,
+    };
+    if !hold {
+        return Vec::new();
+    }
+    let mut held = Vec::new();
+    for step in steps.iter_mut().filter(|step| uploads(step)) {
+        if let Action::Copy { ids, .. } = &mut step.action {
+            step.action = Action::KeepNew {
+                of: Side::Left,
+                ids: std::mem::take(ids),
+            };
+            step.why = "much of this Maildir is unknown to the server";
+        }
+        let (mailbox, path, count) = (step.mailbox, step.path.clone(), step.action.count());
+        held.push(Held {
+            guard: Guard::Adoption,
+            lost_by: Side::Left,
+            mailbox,
+            path,
+            count,
+        });
+    }
     held
 }
 

@@ -16,9 +16,11 @@ mod policy;
 
 pub use action::{Action, Phase, Plan, Step};
 pub use flags::{Merge, first_sight, merge};
-pub use guard::{Guard, Held, Limits};
+pub use guard::{Adoption, Guard, Held, Limits};
 pub use pair::{Match, Waiting};
 pub use policy::{Policy, Rule, SidePolicy};
+
+use std::collections::BTreeSet;
 
 use crate::model::{Flags, IdSet, MailboxId, MailboxPath, Pair, Side};
 
@@ -96,9 +98,16 @@ pub enum Now {
 /// Decides. The same input gives the same plan.
 pub fn plan(input: &Input) -> Plan {
     let mut steps = Vec::new();
+    let mut left_alone: BTreeSet<MailboxId> = input
+        .mailboxes
+        .iter()
+        .filter(|view| !view.acted_on)
+        .map(|view| view.id)
+        .collect();
     for view in input.mailboxes.iter().filter(|view| view.acted_on) {
         let fate = mailboxes::decide(view, &input.policy, &mut steps);
         if fate == mailboxes::Fate::LeaveAlone {
+            left_alone.insert(view.id);
             continue;
         }
         let matched = pair::decide(view, &input.policy, &mut steps);
@@ -106,7 +115,11 @@ pub fn plan(input: &Input) -> Plan {
     }
     let held = guard::hold_back(input, &mut steps);
     order::sort(&mut steps);
-    let plan = Plan { steps, held };
+    let plan = Plan {
+        steps,
+        held,
+        left_alone,
+    };
     debug_assert_eq!(check::gaps(input, &plan), Vec::<String>::new());
     plan
 }

@@ -170,7 +170,6 @@ pub(super) fn decide(view: &View, policy: &Policy, steps: &mut Vec<Step>) -> Vec
             right: view.waiting[1][right].clone(),
         })
         .collect();
-    merge_flags_of_new(view, &matches, policy, steps);
     for side in Side::BOTH {
         let meet = std::mem::take(&mut meets[side.other() as usize]);
         carry_over(
@@ -199,6 +198,7 @@ pub(super) fn decide(view: &View, policy: &Policy, steps: &mut Vec<Step>) -> Vec
     };
     step(&new, "new on both sides with the same content");
     step(&lived_on, "the ids changed, the content did not");
+    merge_flags_of_new(view, &new, policy, steps);
     lived_on
 }
 
@@ -247,20 +247,34 @@ fn carry_over(
 /// New on both sides: both get the flags that either has.
 fn merge_flags_of_new(view: &View, matches: &[Match], policy: &Policy, steps: &mut Vec<Step>) {
     let mut groups: BTreeMap<(Side, Flags), IdSet> = BTreeMap::new();
+    let mut kept: BTreeMap<Side, Vec<(Id, Flags)>> = BTreeMap::new();
     for m in matches {
         let (Waiting::New(left), Waiting::New(right)) = (&m.left, &m.right) else {
             continue;
         };
         let missing = flags::union([&left.flags, &right.flags]);
-        for (side, id) in [(Side::Left, left.id), (Side::Right, right.id)] {
-            if policy.of(side.other()).flags == Rule::Spread && !missing[side as usize].is_empty() {
-                groups
-                    .entry((side, missing[side as usize].clone()))
+        for (on, here, there) in [(Side::Left, left, right), (Side::Right, right, left)] {
+            let missing = &missing[on as usize];
+            match policy.of(on.other()).flags {
+                _ if missing.is_empty() => {}
+                Rule::Spread => {
+                    groups.entry((on, missing.clone())).or_default().insert(here.id);
+                }
+                Rule::Keep | Rule::Undo => kept
+                    .entry(on.other())
                     .or_default()
-                    .insert(id);
+                    .push((there.id, there.flags.clone())),
             }
         }
     }
+    let mut step = |action, why| {
+        steps.push(Step {
+            mailbox: view.id,
+            path: view.path.clone(),
+            action,
+            why,
+        })
+    };
     for ((on, add), ids) in groups {
         let action = Action::SetFlags {
             on,
@@ -268,13 +282,10 @@ fn merge_flags_of_new(view: &View, matches: &[Match], policy: &Policy, steps: &m
             add,
             remove: Flags::none(),
         };
-        let why = "new on both sides: the flags of either";
-        steps.push(Step {
-            mailbox: view.id,
-            path: view.path.clone(),
-            action,
-            why,
-        });
+        step(action, "new on both sides: the flags of either");
+    }
+    for (of, flags) in kept {
+        step(Action::KeepFlags { of, flags }, "the policy keeps this side's flags");
     }
 }
 

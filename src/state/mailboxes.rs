@@ -11,7 +11,7 @@ pub struct Place {
     pub raw: RawName,
     /// What survives a rename.
     pub identity: Option<MailboxIdentity>,
-    /// Up to where its messages have been seen.
+    /// Up to where its messages have been seen. An empty token: only under which validity its ids are.
     pub checkpoint: Option<Checkpoint>,
     /// When it was last listed in full, in seconds since 1970.
     pub listed: Option<i64>,
@@ -50,10 +50,10 @@ impl State {
                 [],
                 |row| {
                     let checkpoint = match (row.get::<_, Option<i64>>(4)?, row.get::<_, Option<String>>(6)?) {
-                        (Some(validity), Some(token)) => Some(Checkpoint {
+                        (Some(validity), token) => Some(Checkpoint {
                             validity: validity as u64,
                             next_id: row.get::<_, Option<i64>>(5)?.map(|id| id as u64),
-                            token: Token(token),
+                            token: Token(token.unwrap_or_default()),
                         }),
                         _ => None,
                     };
@@ -123,6 +123,15 @@ impl State {
                 mailbox.0,
                 side as u8,
             ),
+        )
+        .map(drop)
+    }
+
+    /// Notes under which validity a mailbox's ids are, before any of them is written down.
+    pub fn set_validity(&self, mailbox: MailboxId, side: Side, validity: u64) -> Result<()> {
+        self.execute(
+            "UPDATE place SET validity=?1, next_id=NULL, token=NULL WHERE mailbox=?2 AND side=?3 AND validity IS NOT ?1",
+            (validity as i64, mailbox.0, side as u8),
         )
         .map(drop)
     }

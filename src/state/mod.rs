@@ -17,6 +17,7 @@ mod runs;
 mod upgrade;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ pub use runs::RunRow;
 /// The state of one pair of stores. Calls may come from any thread.
 pub struct State {
     conn: Mutex<Connection>,
-    dry: bool,
+    /// Nothing is made durable (any more).
+    frozen: AtomicBool,
     /// File ids set aside for this process; see files.rs.
     file_ids: Mutex<std::ops::Range<u64>>,
 }
@@ -75,17 +77,22 @@ impl State {
         conn.execute_batch("BEGIN").map_err(failed)?;
         Ok(Self {
             conn: Mutex::new(conn),
-            dry: purpose != Purpose::Run,
+            frozen: AtomicBool::new(purpose != Purpose::Run),
             file_ids: Mutex::new(0..0),
         })
     }
 
     /// Makes everything noted so far durable. In a dry run: nothing.
     pub fn commit(&self) -> Result<()> {
-        if self.dry {
+        if self.frozen.load(Ordering::SeqCst) {
             return Ok(());
         }
         self.conn().execute_batch("COMMIT; BEGIN").map_err(failed)
+    }
+
+    /// Makes nothing durable any more, as if the process had been killed at this very point; for tests of that.
+    pub fn freeze(&self) {
+        self.frozen.store(true, Ordering::SeqCst);
     }
 
     fn conn(&self) -> MutexGuard<'_, Connection> {
@@ -100,6 +107,11 @@ impl State {
             .prepare_cached("SELECT value FROM fact WHERE name=?")
             .map_err(failed)?;
         query.query_row([name], |row| row.get(0)).optional().map_err(failed)
+    }
+
+    /// Forgets a fact.
+    pub fn drop_fact(&self, name: &str) -> Result<()> {
+        self.execute("DELETE FROM fact WHERE name=?", [name]).map(drop)
     }
 
     /// Notes a fact.

@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, Row};
 
-use super::{State, failed, keywords, prefix};
+use super::{State, failed, keywords, prefix, side_of};
 use crate::error::Result;
 use crate::model::{
-    ContentDigest, EnvelopeKey, Flags, Gone, Half, HeaderDigest, Id, IdSet, InternalDate, MailboxId, Pair, PairId, Side,
+    ContentDigest, EnvelopeKey, Flags, Gone, Half, HeaderDigest, Id, IdSet, InternalDate, MailboxId, MailboxPath, Pair,
+    PairId, Side,
 };
 
 const SELECT: &str = "SELECT p.id, p.mailbox, p.size, p.content, p.header, p.envelope,
@@ -106,6 +107,11 @@ impl State {
             found.extend(self.rows(&sql, (mailbox.0, *range.start() as i64, *range.end() as i64), read)?);
         }
         Ok(found)
+    }
+
+    /// The pair of that row.
+    pub fn pair(&self, id: PairId) -> Result<Option<Pair>> {
+        Ok(self.rows(&format!("{SELECT} WHERE p.id=?"), [id.0], read)?.pop())
     }
 
     /// All pairs of a mailbox.
@@ -227,12 +233,18 @@ impl State {
         .map(drop)
     }
 
-    /// How many removals a guard holds back.
-    pub fn held_count(&self) -> Result<u64> {
-        self.rows("SELECT count(*) FROM pair WHERE l_gone=2 OR r_gone=2", [], |row| {
-            row.get::<_, i64>(0)
-        })
-        .map(|rows| rows.first().map_or(0, |&n| n as u64))
+    /// The removals that guards hold back: where, which side lost the messages, how many.
+    pub fn held(&self) -> Result<Vec<(MailboxPath, Side, u64)>> {
+        let sql = "SELECT m.path, 0, count(*) FROM pair p JOIN mailbox m ON m.id=p.mailbox WHERE l_gone=2 GROUP BY m.path
+                   UNION ALL
+                   SELECT m.path, 1, count(*) FROM pair p JOIN mailbox m ON m.id=p.mailbox WHERE r_gone=2 GROUP BY m.path";
+        let rows = self.rows(sql, [], |row| {
+            Ok((row.get::<_, String>(0)?, side_of(row.get(1)?), row.get::<_, i64>(2)?))
+        })?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|(path, side, count)| Some((MailboxPath::from_text(&path)?, side, count as u64)))
+            .collect())
     }
 
     /// How many changes wait, because of a policy or a failure.

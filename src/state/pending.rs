@@ -61,6 +61,16 @@ impl State {
         Ok(())
     }
 
+    /// The same, for those that are no pair.
+    pub fn add_pending_unpaired(&self, mailbox: MailboxId, side: Side, ids: &IdSet) -> Result<()> {
+        let paired: IdSet = self
+            .pairs_by_ids(mailbox, side, ids)?
+            .iter()
+            .filter_map(|pair| pair.half(side).id)
+            .collect();
+        self.add_pending_new(mailbox, side, &ids.difference(&paired))
+    }
+
     /// Records a message's flags as changed and not carried over.
     pub fn add_pending_flags(&self, mailbox: MailboxId, side: Side, id: Id, flags: &Flags) -> Result<()> {
         let conn = self.conn();

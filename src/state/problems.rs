@@ -1,6 +1,6 @@
 //! What could not be done, and when it is tried again.
 
-use super::{State, now};
+use super::{State, now, side_of};
 use crate::error::{Failure, Reach, Result, Retry};
 use crate::model::{Id, MailboxId, Side};
 
@@ -18,8 +18,12 @@ pub enum ProblemKey {
 /// A problem as recorded.
 #[derive(Clone, Debug)]
 pub struct ProblemRow {
+    /// The mailbox's number, where it is about one.
+    pub mailbox_id: Option<MailboxId>,
     /// The mailbox's name, where it is about one.
     pub mailbox: Option<String>,
+    /// The side on which it happened.
+    pub side: Side,
     /// The message's id on its side, where it is about one.
     pub id: Option<Id>,
     /// What happened.
@@ -27,7 +31,7 @@ pub struct ProblemRow {
     /// What the user can do.
     pub hint: Option<String>,
     /// Whether trying again helps.
-    pub retry: String,
+    pub retry: Retry,
     /// How often it was tried.
     pub tries: u32,
     /// When it is tried next, in seconds since 1970; `None`: never by itself.
@@ -35,6 +39,17 @@ pub struct ProblemRow {
 }
 
 impl ProblemRow {
+    /// Whether it is the problem of that key; `what` tells problems of the account apart.
+    pub fn is(&self, key: ProblemKey, what: &str) -> bool {
+        match key {
+            ProblemKey::Message(mailbox, side, id) => {
+                (self.mailbox_id, self.side, self.id) == (Some(mailbox), side, Some(id))
+            }
+            ProblemKey::Mailbox(mailbox, side) => (self.mailbox_id, self.side, self.id) == (Some(mailbox), side, None),
+            ProblemKey::Account(side) => (self.mailbox_id, self.side) == (None, side) && self.what == what,
+        }
+    }
+
     /// How far it reaches.
     pub fn reach(&self) -> Reach {
         match (&self.mailbox, self.id) {
@@ -83,7 +98,7 @@ impl State {
     /// All problems, mailboxes first.
     pub fn problems(&self) -> Result<Vec<ProblemRow>> {
         self.rows(
-            "SELECT m.path, p.id, p.what, p.hint, p.retry, p.tries, p.next FROM problem p LEFT JOIN mailbox m ON m.id=p.mailbox
+            "SELECT m.path, p.id, p.what, p.hint, p.retry, p.tries, p.next, p.side, p.mailbox FROM problem p LEFT JOIN mailbox m ON m.id=p.mailbox
              ORDER BY p.id IS NOT NULL, m.path, p.id",
             [],
             |row| {
@@ -92,9 +107,11 @@ impl State {
                     id: row.get::<_, Option<i64>>(1)?.map(|id| id as u64),
                     what: row.get(2)?,
                     hint: row.get(3)?,
-                    retry: row.get(4)?,
+                    retry: Retry::named(&row.get::<_, String>(4)?),
                     tries: row.get(5)?,
                     next: row.get(6)?,
+                    side: side_of(row.get(7)?),
+                    mailbox_id: row.get::<_, Option<u32>>(8)?.map(MailboxId),
                 })
             },
         )
