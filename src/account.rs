@@ -3,6 +3,7 @@
 mod credentials;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::map::NameMap;
@@ -63,12 +64,14 @@ pub struct Server {
     pub user: String,
     /// Who logs in (the SASL authentication id), where it is somebody else.
     pub login_as: Option<String>,
-    /// Where the password comes from.
-    pub credentials: Credentials,
+    /// Where the password comes from; shared by all connections.
+    pub credentials: Arc<Credentials>,
     /// Mechanisms allowed, in order; empty: the best that the server offers for a password.
     pub auth: Vec<Mechanism>,
     /// When TLS begins.
     pub tls: Tls,
+    /// The user agreed to [`Tls::None`] over a network.
+    pub allow_cleartext: bool,
     /// Certificates (PEM) that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
     /// The SHA-256 of the server's certificate. Where set, that certificate and no other is trusted, whoever signed it.
@@ -116,13 +119,18 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
-    /// Each with its name in the configuration.
-    pub const NAMES: [(&'static str, Self); 4] = [
-        ("plain", Self::Plain),
-        ("login", Self::Login),
-        ("xoauth2", Self::Xoauth2),
-        ("oauthbearer", Self::OauthBearer),
-    ];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Plain, Self::Login, Self::Xoauth2, Self::OauthBearer];
+
+    /// As the configuration spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Login => "login",
+            Self::Xoauth2 => "xoauth2",
+            Self::OauthBearer => "oauthbearer",
+        }
+    }
 
     /// Whether the secret is a token, which gets old, and not a password.
     pub const fn takes_token(self) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::map::NameMap;
@@ -93,16 +94,18 @@ impl Context<'_> {
     fn server(&self, table: &Table) -> Result<Server> {
         let host = self.required(table, "host")?;
         let host = on(&host.0, values::host(&host.1))?;
-        let tls = self.tls(table, &host)?;
+        let allow_cleartext = read(table, "allow-cleartext", Value::boolean)?.unwrap_or(false);
+        let tls = Self::tls(table, &host, allow_cleartext)?;
         let auth = read(table, "auth", mechanisms)?.unwrap_or_default();
         let fresh = auth.iter().any(|mechanism| mechanism.takes_token());
         Ok(Server {
             port: read(table, "port", |value| value.number(1..=65535))?.map_or(tls.port(), |port| port as u16),
             user: self.required(table, "user")?.1,
             login_as: read(table, "login-as", |value| self.text(value))?,
-            credentials: Credentials::new(self.origin(table)?, fresh),
+            credentials: Arc::new(Credentials::new(self.origin(table)?, fresh)),
             auth,
             tls,
+            allow_cleartext,
             ca_file: read(table, "ca-file", |value| self.path(value))?,
             tls_fingerprint: read(table, "tls-fingerprint", |value| {
                 on(value, values::fingerprint(value.text()?))
@@ -114,7 +117,7 @@ impl Context<'_> {
         })
     }
 
-    fn tls(&self, table: &Table, host: &str) -> Result<Tls> {
+    fn tls(table: &Table, host: &str, allowed: bool) -> Result<Tls> {
         let modes = [
             ("implicit", Tls::Implicit),
             ("starttls", Tls::StartTls),
@@ -124,7 +127,6 @@ impl Context<'_> {
             return Ok(Tls::Implicit);
         };
         let tls = value.one_of(&modes)?;
-        let allowed = read(table, "allow-cleartext", Value::boolean)?.unwrap_or(false);
         if tls == Tls::None && !allowed && !values::is_loopback(host) {
             let what = format!("tls = \"none\" would send the password to {host} readable for everybody on the way");
             return Err(value
@@ -255,10 +257,11 @@ fn timeout(value: &Value) -> Result<Duration> {
 }
 
 fn mechanisms(value: &Value) -> Result<Vec<Mechanism>> {
+    let names = Mechanism::ALL.map(|mechanism| (mechanism.name(), mechanism));
     let list: Vec<Mechanism> = value
         .list()?
         .iter()
-        .map(|item| item.one_of(&Mechanism::NAMES))
+        .map(|item| item.one_of(&names))
         .collect::<Result<_>>()?;
     let tokens = list.iter().filter(|mechanism| mechanism.takes_token()).count();
     if list.is_empty() {
