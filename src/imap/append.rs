@@ -85,7 +85,11 @@ impl Upload {
             // Nothing is known of the mailbox; every one holds the system flags.
             None => Flags::new(flags.system, []),
         };
-        let listed = self.given.keywords().iter().all(|k| holds.is_some_and(|holds| holds.listed.has(k)));
+        let listed = self
+            .given
+            .keywords()
+            .iter()
+            .all(|k| holds.is_some_and(|holds| holds.listed.has(k)));
         let mut command = Command::new("APPEND").mailbox(&self.to.raw);
         if !self.given.is_empty() {
             command = command.flags(&self.given);
@@ -93,16 +97,29 @@ impl Upload {
         let command = command
             .words(format_args!("\"{}\"", date::format(self.head.date)))
             .body(Arc::clone(&self.body), self.identity.size);
-        if self.careful || !listed { command.careful() } else { command }
+        if self.careful || !listed {
+            command.careful()
+        } else {
+            command
+        }
     }
 
     fn rewind(&self) -> std::io::Result<u64> {
-        self.body.lock().unwrap_or_else(PoisonError::into_inner).seek(SeekFrom::Start(0))
+        self.body
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .seek(SeekFrom::Start(0))
     }
 }
 
 /// Sends one message and with it those that wait, until none does. What could not be sent goes back to the queue.
-pub(super) fn uploads(account: &Account, conn: &mut Conn, queue: &Queue<Work>, first: Upload, answers: &Answers) -> Result<()> {
+pub(super) fn uploads(
+    account: &Account,
+    conn: &mut Conn,
+    queue: &Queue<Work>,
+    first: Upload,
+    answers: &Answers,
+) -> Result<()> {
     let first = match prepare(account, conn, first, answers) {
         Ok(Some(first)) => first,
         Ok(None) => return Ok(()),
@@ -164,7 +181,10 @@ struct Line<'a, 'c> {
 impl Line<'_, '_> {
     fn push(&mut self, mut upload: Upload) {
         if let Err(error) = upload.rewind() {
-            upload.failed(Failure::message(format!("it cannot be read again: {error}")), self.answers);
+            upload.failed(
+                Failure::message(format!("it cannot be read again: {error}")),
+                self.answers,
+            );
             return;
         }
         let holds = self.account.memory().permanent.get(&upload.to.raw).cloned();

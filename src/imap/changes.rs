@@ -31,7 +31,10 @@ pub(super) fn changes(account: &Account, since: &[Since], news: &mut dyn FnMut(N
     crew::spread(account, slots, work, &mut |(id, seen)| {
         if let (Seen::Opened { validity, .. }, Some(raw)) = (&seen, names.get(&id)) {
             // From now on the caller's ids are meant under this one.
-            account.memory().validity.insert((*raw).clone(), validity & u64::from(u32::MAX));
+            account
+                .memory()
+                .validity
+                .insert((*raw).clone(), validity & u64::from(u32::MAX));
         }
         news((id, seen));
     })
@@ -40,7 +43,11 @@ pub(super) fn changes(account: &Account, since: &[Since], news: &mut dyn FnMut(N
 impl Task for Slot<'_> {
     fn weight(&self) -> u64 {
         // What is listed in full takes its time; what is asked for changes takes next to none.
-        4 + self.since.checkpoint.as_ref().map_or(0, |_| self.since.known.len() / 400)
+        4 + self
+            .since
+            .checkpoint
+            .as_ref()
+            .map_or(0, |_| self.since.known.len() / 400)
     }
 }
 
@@ -129,15 +136,21 @@ impl<'a, 's> Worker<'a, 's> {
         self.last += 1;
         let number = self.last;
         slot.begin(pipeline.conn);
-        pipeline.push(slot.open_command(pipeline.conn), Asked {
-            slot: number,
-            opens: true,
-        });
-        if let Some(command) = slot.look_command() {
-            pipeline.push(command, Asked {
+        pipeline.push(
+            slot.open_command(pipeline.conn),
+            Asked {
                 slot: number,
-                opens: false,
-            });
+                opens: true,
+            },
+        );
+        if let Some(command) = slot.look_command() {
+            pipeline.push(
+                command,
+                Asked {
+                    slot: number,
+                    opens: false,
+                },
+            );
         }
         self.slots.insert(number, slot);
         pipeline.pump()
@@ -149,7 +162,9 @@ impl<'a, 's> Worker<'a, 's> {
             return Ok(());
         };
         if !reply.is_ok() && !slot.forgives(asked.opens) {
-            let Some(slot) = self.slots.remove(&asked.slot) else { return Ok(()) };
+            let Some(slot) = self.slots.remove(&asked.slot) else {
+                return Ok(());
+            };
             return self.refused(slot, asked.opens, reply, pipeline);
         }
         if asked.opens {
@@ -170,12 +185,21 @@ impl<'a, 's> Worker<'a, 's> {
     }
 
     /// A command of ours was refused: try lower, try later, or give up on the mailbox.
-    fn refused(&mut self, mut slot: Slot<'s>, opens: bool, reply: &Reply, pipeline: &mut Pipeline<'_, Asked>) -> Result<()> {
+    fn refused(
+        &mut self,
+        mut slot: Slot<'s>,
+        opens: bool,
+        reply: &Reply,
+        pipeline: &mut Pipeline<'_, Asked>,
+    ) -> Result<()> {
         if reply.status == Status::Bad && reply.crowded {
             // HAZARDS 3: alone, it may be good.
             pipeline.conn.distrust();
             self.again.push(slot);
-            let what = format!("the server refuses commands that do not wait for each other: {}", reply.text);
+            let what = format!(
+                "the server refuses commands that do not wait for each other: {}",
+                reply.text
+            );
             return Err(Failure::account(Kind::Temporary, what).retry(Retry::Now));
         }
         slot.attempts += 1;

@@ -140,11 +140,7 @@ mod tests {
             ("[TRYCREATE] no", Code::Other("TRYCREATE".into()), "no"),
             ("[UIDNEXT x] odd", Code::Other("UIDNEXT".into()), "odd"),
             ("[open", Code::None, "[open"),
-            (
-                "[APPENDUID 3 5] ok",
-                Code::AppendUid(3, IdSet::range(5..=5)),
-                "ok",
-            ),
+            ("[APPENDUID 3 5] ok", Code::AppendUid(3, IdSet::range(5..=5)), "ok"),
             (
                 "[COPYUID 9 5,2:3 1:3] ok",
                 Code::CopyUid(9, vec![(5, 1), (2, 2), (3, 3)]),

@@ -67,7 +67,10 @@ impl Chunk for Wanted<'_> {
             Depth::Key => "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]",
             Depth::Header => "BODY.PEEK[HEADER]",
         };
-        let object = conn.capabilities.object_item().map_or(String::new(), |item| format!(" {item}"));
+        let object = conn
+            .capabilities
+            .object_item()
+            .map_or(String::new(), |item| format!(" {item}"));
         let items = format!("(UID FLAGS INTERNALDATE RFC822.SIZE{object} {header})");
         Some(Command::new("UID FETCH").set(&self.ids).words(items))
     }

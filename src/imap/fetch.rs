@@ -28,7 +28,12 @@ const SPOOL: usize = 4 << 20;
 const HOPELESS: u32 = 3;
 
 /// See [`crate::store::Source::read`].
-pub(super) fn read(account: &Account, jobs: &Receiver<ReadJob>, into: &dyn Target, done: &SyncSender<Outcome>) -> Result<()> {
+pub(super) fn read(
+    account: &Account,
+    jobs: &Receiver<ReadJob>,
+    into: &dyn Target,
+    done: &SyncSender<Outcome>,
+) -> Result<()> {
     let next = || loop {
         if account.is_stopped() {
             return None;
@@ -39,7 +44,9 @@ pub(super) fn read(account: &Account, jobs: &Receiver<ReadJob>, into: &dyn Targe
             Err(RecvTimeoutError::Disconnected) => return None,
         }
     };
-    crew::serve(account, next, |queue: &Queue<Wanted<'_>>| reading::work(account, queue, done))
+    crew::serve(account, next, |queue: &Queue<Wanted<'_>>| {
+        reading::work(account, queue, done)
+    })
 }
 
 /// A job under way.
@@ -288,7 +295,10 @@ impl Chunk for Wanted<'_> {
         if !self.sized {
             return Some(command.words("(UID RFC822.SIZE)"));
         }
-        let object = conn.capabilities.object_item().map_or(String::new(), |item| format!(" {item}"));
+        let object = conn
+            .capabilities
+            .object_item()
+            .map_or(String::new(), |item| format!(" {item}"));
         Some(command.words(format_args!("(UID FLAGS INTERNALDATE RFC822.SIZE{object} BODY.PEEK[])")))
     }
 
@@ -324,7 +334,11 @@ impl Chunk for Wanted<'_> {
             }
             (None, Body::Nil) => {
                 self.ids.remove(id);
-                self.fail_ids(&IdSet::range(id..=id), Failure::message("the server has no text for it"), out)
+                self.fail_ids(
+                    &IdSet::range(id..=id),
+                    Failure::message("the server has no text for it"),
+                    out,
+                )
             }
             // Somebody changed a flag.
             (None, Body::Absent) => true,

@@ -149,15 +149,23 @@ fn delete(account: &Account, conn: &mut Conn, raw: &RawName) -> Attempt {
     }
     let expected = account.memory().validity.get(raw).copied();
     if expected.is_some() && status.uidvalidity.is_some() && expected != status.uidvalidity {
-        return Ok(Err(Failure::mailbox("the mailbox was replaced by another one while homing ran")));
+        return Ok(Err(Failure::mailbox(
+            "the mailbox was replaced by another one while homing ran",
+        )));
     }
     if status.messages != Some(0) {
-        let what = format!("the mailbox is not empty: {} messages are in it", status.messages.unwrap_or(0));
+        let what = format!(
+            "the mailbox is not empty: {} messages are in it",
+            status.messages.unwrap_or(0)
+        );
         return Ok(Err(Failure::mailbox(what)));
     }
     let reply = conn.ask(Command::new("DELETE").mailbox(raw), |_| ())?;
     if !reply.is_ok() && !reply.code.is("NONEXISTENT") {
-        return Ok(Err(Failure::mailbox(format!("the server does not delete the mailbox: {}", reply.text))));
+        return Ok(Err(Failure::mailbox(format!(
+            "the server does not delete the mailbox: {}",
+            reply.text
+        ))));
     }
     conn.ask(Command::new("UNSUBSCRIBE").mailbox(raw), |_| ())?;
     account.memory().validity.remove(raw);
@@ -175,7 +183,9 @@ fn spelling(account: &Account, conn: &mut Conn) -> Result<Spelling> {
 
 fn unspeakable(path: &MailboxPath, why: &NoName) -> Failure {
     let why = match why {
-        NoName::Separator(separator) => format!("the server separates levels by {separator:?}, which the name contains"),
+        NoName::Separator(separator) => {
+            format!("the server separates levels by {separator:?}, which the name contains")
+        }
         NoName::Flat => "the server knows no mailboxes in mailboxes".to_owned(),
     };
     Failure::mailbox(format!("{path} cannot be created: {why}"))

@@ -51,7 +51,10 @@ struct Store {
 impl Store {
     fn command(&self, ids: &IdSet) -> Command {
         // RFC 9051 §6.4.6; not `.SILENT`, since what the server then holds is what counts (HAZARDS 14).
-        Command::new("UID STORE").set(ids).words(format_args!("{}FLAGS", self.sign)).flags(&self.flags)
+        Command::new("UID STORE")
+            .set(ids)
+            .words(format_args!("{}FLAGS", self.sign))
+            .flags(&self.flags)
     }
 }
 
@@ -70,11 +73,14 @@ pub(super) fn store(place: &Place<'_>, conn: &mut Conn, jobs: &[&Marks]) -> Resu
     for job in jobs {
         for store in stores(place, job) {
             for ids in portions(&job.ids, CHUNK) {
-                pipeline.push(store.command(&ids), Asked {
-                    job,
-                    ids,
-                    store: Some(store.clone()),
-                });
+                pipeline.push(
+                    store.command(&ids),
+                    Asked {
+                        job,
+                        ids,
+                        store: Some(store.clone()),
+                    },
+                );
             }
         }
     }
@@ -83,11 +89,10 @@ pub(super) fn store(place: &Place<'_>, conn: &mut Conn, jobs: &[&Marks]) -> Resu
     for job in jobs {
         let untold: IdSet = job.ids.iter().filter(|id| !told.flags.contains_key(id)).collect();
         for ids in portions(&untold, CHUNK) {
-            pipeline.push(Command::new("UID FETCH").set(&ids).words("(FLAGS)"), Asked {
-                job,
-                ids,
-                store: None,
-            });
+            pipeline.push(
+                Command::new("UID FETCH").set(&ids).words("(FLAGS)"),
+                Asked { job, ids, store: None },
+            );
         }
     }
     told.listen(&mut pipeline)?;
@@ -102,7 +107,11 @@ pub(super) fn store(place: &Place<'_>, conn: &mut Conn, jobs: &[&Marks]) -> Resu
 fn stores(place: &Place<'_>, job: &Marks) -> Vec<Store> {
     let mut stores = Vec::new();
     for (sign, flags) in [('+', &job.add), ('-', &job.remove)] {
-        let held = place.open.permanent.as_ref().map_or_else(|| flags.clone(), |permanent| permanent.filter(flags));
+        let held = place
+            .open
+            .permanent
+            .as_ref()
+            .map_or_else(|| flags.clone(), |permanent| permanent.filter(flags));
         let system = Flags::new(held.system, []);
         let keywords = Flags::new(System::NONE, held.keywords().iter().cloned());
         for flags in [system, keywords] {
@@ -148,11 +157,14 @@ impl Told {
                     sign: store.sign,
                     flags: Flags::new(System::NONE, [keyword.clone()]),
                 };
-                pipeline.push(store.command(&asked.ids), Asked {
-                    job: asked.job,
-                    ids: asked.ids.clone(),
-                    store: Some(store),
-                });
+                pipeline.push(
+                    store.command(&asked.ids),
+                    Asked {
+                        job: asked.job,
+                        ids: asked.ids.clone(),
+                        store: Some(store),
+                    },
+                );
             }
         }
         // A keyword that is refused alone shows in what the server holds then.
@@ -164,10 +176,15 @@ impl Told {
         for (ticket, ids, failure) in &self.refused {
             if *ticket == job.ticket {
                 left = left.difference(ids);
-                place.answers.send(job.ticket, Done::Failed(ids.clone(), failure.clone()));
+                place
+                    .answers
+                    .send(job.ticket, Done::Failed(ids.clone(), failure.clone()));
             }
         }
-        let held: Vec<(Id, Flags)> = left.iter().filter_map(|id| Some((id, self.flags.get(&id)?.clone()))).collect();
+        let held: Vec<(Id, Flags)> = left
+            .iter()
+            .filter_map(|id| Some((id, self.flags.get(&id)?.clone())))
+            .collect();
         let gone: IdSet = left.iter().filter(|id| !self.flags.contains_key(id)).collect();
         if !held.is_empty() {
             place.answers.send(job.ticket, Done::Flags(held));

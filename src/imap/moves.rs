@@ -55,7 +55,9 @@ pub(super) fn transfer(place: &Place<'_>, conn: &mut Conn, transfer: &mut Transf
         transfer.messages.drain(..round);
         if let Err(failure) = outcome {
             // It was sent, and nobody knows how far it got: never again (DESIGN 8a, "OK is not proof").
-            place.answers.about(ticket, same, |ids| Done::Unknown(ids, Failure::message(failure.what.clone())));
+            place.answers.about(ticket, same, |ids| {
+                Done::Unknown(ids, Failure::message(failure.what.clone()))
+            });
             return Err(failure);
         }
     }
@@ -74,7 +76,11 @@ fn round_trip(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, proof: &P
     if !doubtful.is_empty() {
         // HAZARDS 7: OK does not mean moved, so the target is looked at.
         let still = still_there(conn, &doubtful)?;
-        let candidates = if at_once { doubtful.difference(&still) } else { doubtful.clone() };
+        let candidates = if at_once {
+            doubtful.difference(&still)
+        } else {
+            doubtful.clone()
+        };
         if at_once {
             left = left.union(&still);
         }
@@ -84,7 +90,10 @@ fn round_trip(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, proof: &P
         }
     }
     let why = sent.why;
-    let neither: IdSet = ids.iter().filter(|id| !pairs.contains_key(id) && !left.contains(*id)).collect();
+    let neither: IdSet = ids
+        .iter()
+        .filter(|id| !pairs.contains_key(id) && !left.contains(*id))
+        .collect();
     place.answers.about(transfer.ticket, left, |ids| Done::Failed(ids, why));
     place.answers.about(transfer.ticket, neither, Done::Gone);
     arrived(place, conn, transfer, pairs, at_once)
@@ -144,7 +153,12 @@ fn send(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, verb: &str, ids
         if let Code::CopyUid(validity, named) = &reply.code
             && expected.is_none_or(|expected| expected == *validity)
         {
-            pairs.extend(named.iter().filter(|(old, _)| ids.contains(*old)).map(|&(old, new)| (old, Some(new))));
+            pairs.extend(
+                named
+                    .iter()
+                    .filter(|(old, _)| ids.contains(*old))
+                    .map(|&(old, new)| (old, Some(new))),
+            );
         }
     };
     let mut pipeline = Pipeline::new(conn);

@@ -464,7 +464,10 @@ impl<'c, C> Pipeline<'c, C> {
             self.held.clear();
         }
         let crowded = |sent: Sent<C>| {
-            let reply = Reply { crowded: sent.crowded, ..reply };
+            let reply = Reply {
+                crowded: sent.crowded,
+                ..reply
+            };
             (sent.what, reply)
         };
         Ok(self.sent.remove(at).map(crowded))

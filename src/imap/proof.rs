@@ -64,7 +64,12 @@ pub(super) fn prove(conn: &mut Conn, messages: &[Known], next_of: Option<&RawNam
         pipeline.push(Command::new("STATUS").mailbox(mailbox).words("(UIDNEXT)"), ());
     }
     for portion in portions(&ids, 1000) {
-        pipeline.push(Command::new("UID FETCH").set(&portion).words("(UID RFC822.SIZE INTERNALDATE)"), ());
+        pipeline.push(
+            Command::new("UID FETCH")
+                .set(&portion)
+                .words("(UID RFC822.SIZE INTERNALDATE)"),
+            (),
+        );
     }
     while let Some(event) = pipeline.next(&mut Keep)? {
         match event {

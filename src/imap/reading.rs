@@ -159,7 +159,8 @@ impl<C: Chunk> Reader<'_, '_, C> {
         if self.target.as_ref() != Some(chunk.mailbox()) {
             let name = chunk.mailbox().clone();
             self.target = Some(name.clone());
-            self.pipeline.push(Command::new("EXAMINE").mailbox(&name), Asked::Open(name));
+            self.pipeline
+                .push(Command::new("EXAMINE").mailbox(&name), Asked::Open(name));
         }
         self.pipeline.push(command, Asked::Read(chunk));
     }
@@ -174,7 +175,10 @@ impl<C: Chunk> Reader<'_, '_, C> {
             (!same).then(|| Failure::mailbox(what))
         } else {
             self.distrust_if_crowded(reply)?;
-            Some(Failure::mailbox(format!("the mailbox cannot be opened: {}", reply.text)))
+            Some(Failure::mailbox(format!(
+                "the mailbox cannot be opened: {}",
+                reply.text
+            )))
         };
         if self.open.failure.is_some() {
             // The next chunk of this mailbox opens it again.
@@ -233,7 +237,10 @@ impl<C: Chunk> Reader<'_, '_, C> {
     fn distrust_if_crowded(&self, reply: &Reply) -> Result<()> {
         if reply.status == Status::Bad && reply.crowded && self.pipeline.conn.pipelines() {
             self.pipeline.conn.distrust();
-            let what = format!("the server refuses commands that do not wait for each other: {}", reply.text);
+            let what = format!(
+                "the server refuses commands that do not wait for each other: {}",
+                reply.text
+            );
             return Err(Failure::account(Kind::Temporary, what).retry(Retry::Now));
         }
         Ok(())

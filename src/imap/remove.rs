@@ -47,9 +47,13 @@ pub(super) fn remove(place: &Place<'_>, conn: &mut Conn, removal: &mut Removal) 
         let gone = proof.gone.difference(&ours);
         place.answers.about(ticket, proof.differs, Done::Differs);
         place.answers.about(ticket, gone, Done::Gone);
-        place.answers.about(ticket, ours.union(&expunged.removed), Done::Removed);
+        place
+            .answers
+            .about(ticket, ours.union(&expunged.removed), Done::Removed);
         let why = expunged.why;
-        place.answers.about(ticket, same.difference(&expunged.removed), |ids| Done::Failed(ids, why));
+        place
+            .answers
+            .about(ticket, same.difference(&expunged.removed), |ids| Done::Failed(ids, why));
         removal.messages.drain(..round);
     }
     Ok(())
@@ -90,7 +94,10 @@ pub(super) fn expunge(conn: &mut Conn, ids: &IdSet) -> Result<Expunged> {
     let left = ids.difference(&told.vanished);
     let looked = run(conn, &left, &[Step::Look])?;
     let still = if looked.looked { looked.found } else { left };
-    let why = told.refusal.or(looked.refusal).unwrap_or_else(|| "it is still there".to_owned());
+    let why = told
+        .refusal
+        .or(looked.refusal)
+        .unwrap_or_else(|| "it is still there".to_owned());
     Ok(Expunged {
         removed: ids.difference(&still),
         why: Failure::message(format!("it cannot be removed: {why}")),

@@ -369,7 +369,16 @@ mod tests {
             };
             assert_eq!((t, reply.status, reply.text.as_str()), (tag, status, text));
         }
-        for line in ["", "H1", "H1 WHAT", "Hx OK", "H1 BYE", "OK", "1 2 3", "H99999999999999999999 OK"] {
+        for line in [
+            "",
+            "H1",
+            "H1 WHAT",
+            "Hx OK",
+            "H1 BYE",
+            "OK",
+            "1 2 3",
+            "H99999999999999999999 OK",
+        ] {
             assert!(matches!(parse(line.as_bytes()), Response::Garbled), "{line}");
         }
         assert!(matches!(parse(b"+ YWJj"), Response::Continue(b"YWJj")));
@@ -387,11 +396,15 @@ mod tests {
         assert_eq!(fetch.object, Some(ObjectId("M1".into())));
         assert!(matches!(fetch.body, Body::Text(text) if *text == *b"a\r\n"));
 
-        let Data::Fetch(fetch) = untagged("* 3 FETCH (INTERNALDATE NIL BODY[] NIL)") else { panic!() };
+        let Data::Fetch(fetch) = untagged("* 3 FETCH (INTERNALDATE NIL BODY[] NIL)") else {
+            panic!()
+        };
         assert_eq!(fetch.date, Some(None));
         assert!(matches!(fetch.body, Body::Nil));
 
-        let Data::Fetch(fetch) = untagged("* 3 FETCH (UID 1 FLAGS () BODY[] ") else { panic!() };
+        let Data::Fetch(fetch) = untagged("* 3 FETCH (UID 1 FLAGS () BODY[] ") else {
+            panic!()
+        };
         assert!(fetch.body_follows && fetch.uid == Some(1));
     }
 
@@ -417,10 +430,14 @@ mod tests {
 
     #[test]
     fn lists_and_statuses() {
-        let Data::List(list) = untagged(r#"* LIST (\HasNoChildren \sent) "." "INBOX.a \"b\"" ("X" (1))"#) else { panic!() };
+        let Data::List(list) = untagged(r#"* LIST (\HasNoChildren \sent) "." "INBOX.a \"b\"" ("X" (1))"#) else {
+            panic!()
+        };
         assert!(list.has("\\Sent") && list.separator == Some(b'.'));
         assert_eq!(&*list.name, br#"INBOX.a "b""#);
-        let Data::List(list) = untagged("* LIST () NIL {3}\r\na b") else { panic!() };
+        let Data::List(list) = untagged("* LIST () NIL {3}\r\na b") else {
+            panic!()
+        };
         assert_eq!((list.separator, &*list.name), (None, &b"a b"[..]));
 
         let Data::MailboxStatus(name, items) =
@@ -442,12 +459,26 @@ mod tests {
     fn namespaces_of_all_kinds() {
         for (line, personal, foreign) in [
             (r#"* NAMESPACE (("" "/")) NIL NIL"#, vec![""], vec![]),
-            (r#"* NAMESPACE (("INBOX." ".")) (("user." ".")) (("" "."))"#, vec!["INBOX."], vec!["user.", ""]),
-            (r##"* NAMESPACE (("" "/" "X" ("a")) ("#mh/" "/")) (("~" NIL)) NIL"##, vec!["", "#mh/"], vec!["~"]),
+            (
+                r#"* NAMESPACE (("INBOX." ".")) (("user." ".")) (("" "."))"#,
+                vec!["INBOX."],
+                vec!["user.", ""],
+            ),
+            (
+                r##"* NAMESPACE (("" "/" "X" ("a")) ("#mh/" "/")) (("~" NIL)) NIL"##,
+                vec!["", "#mh/"],
+                vec!["~"],
+            ),
         ] {
-            let Data::Namespace(found) = untagged(line) else { panic!("{line}") };
+            let Data::Namespace(found) = untagged(line) else {
+                panic!("{line}")
+            };
             let bytes = |names: Vec<&str>| names.into_iter().map(|n| n.as_bytes().to_vec()).collect::<Vec<_>>();
-            assert_eq!((found.personal, found.foreign), (bytes(personal), bytes(foreign)), "{line}");
+            assert_eq!(
+                (found.personal, found.foreign),
+                (bytes(personal), bytes(foreign)),
+                "{line}"
+            );
         }
     }
 
@@ -459,10 +490,14 @@ mod tests {
             ("* ESEARCH (TAG \"H1\") UID", ""),
             ("* ESEARCH (TAG \"H1\") UID COUNT 3 ALL 7,1:2 MODSEQ 4", "1:2,7"),
         ] {
-            let Data::Search(found) = untagged(line) else { panic!("{line}") };
+            let Data::Search(found) = untagged(line) else {
+                panic!("{line}")
+            };
             assert_eq!(found.to_string(), ids, "{line}");
         }
-        let Data::Vanished { earlier, ids } = untagged("* VANISHED (EARLIER) 9,1:2") else { panic!() };
+        let Data::Vanished { earlier, ids } = untagged("* VANISHED (EARLIER) 9,1:2") else {
+            panic!()
+        };
         assert!(earlier && ids.to_string() == "1:2,9");
     }
 

@@ -285,7 +285,9 @@ impl<'s> Slot<'s> {
                     next_id: mark.next,
                     token: mark.token(),
                 }),
-                _ => Seen::Partial(Failure::mailbox("the server told some of the changes in a way that cannot be read")),
+                _ => Seen::Partial(Failure::mailbox(
+                    "the server told some of the changes in a way that cannot be read",
+                )),
             });
             Next::Over
         } else if self.rung == Rung::Fetched {

@@ -107,7 +107,12 @@ impl Told {
             return Ok(());
         }
         let mut pipeline = Pipeline::new(conn);
-        let mut waiting: Vec<RawName> = self.names.iter().filter(|n| n.selectable).map(|n| n.raw.clone()).collect();
+        let mut waiting: Vec<RawName> = self
+            .names
+            .iter()
+            .filter(|n| n.selectable)
+            .map(|n| n.raw.clone())
+            .collect();
         waiting.reverse();
         loop {
             while pipeline.has_room()
@@ -158,14 +163,18 @@ impl Told {
                 Ok(path) if seen.insert(path.clone()) => survey.mailboxes.push(self.listed(name, path)),
                 Ok(path) => {
                     let what = format!("the server lists two mailboxes that are both called {path}");
-                    survey.failures.push((shown, Failure::mailbox(what).retry(Retry::Never)));
+                    survey
+                        .failures
+                        .push((shown, Failure::mailbox(what).retry(Retry::Never)));
                 }
                 // A level of the tree above the personal namespace, such as `INBOX.` itself.
                 Err(NoPath::Unreadable) if !name.selectable => {}
                 Err(NoPath::Foreign) => {}
                 Err(NoPath::Unreadable) => {
                     let what = format!("the mailbox name {shown} cannot be read");
-                    survey.failures.push((shown, Failure::mailbox(what).retry(Retry::Never)));
+                    survey
+                        .failures
+                        .push((shown, Failure::mailbox(what).retry(Retry::Never)));
                 }
             }
         }
@@ -200,7 +209,10 @@ impl Told {
         let mut memory = account.memory();
         memory.spelling = Some(spelling);
         for name in &self.names {
-            let told = self.statuses.get(&key(name.raw.as_bytes())).and_then(|items| items.uidvalidity);
+            let told = self
+                .statuses
+                .get(&key(name.raw.as_bytes()))
+                .and_then(|items| items.uidvalidity);
             // Never over what the caller was told before: its ids are meant under that.
             if let Some(validity) = told {
                 memory.validity.entry(name.raw.clone()).or_insert(validity);
@@ -247,7 +259,9 @@ fn status_items(capabilities: &Capabilities) -> String {
 
 /// What may survive a rename: UIDVALIDITY. It only proposes (HAZARDS 12).
 fn identity(items: &StatusItems) -> Option<MailboxIdentity> {
-    items.uidvalidity.map(|validity| MailboxIdentity(format!("v={validity}").into()))
+    items
+        .uidvalidity
+        .map(|validity| MailboxIdentity(format!("v={validity}").into()))
 }
 
 /// What two mailboxes share names neither of them (HAZARDS 12).

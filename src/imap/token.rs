@@ -277,7 +277,10 @@ mod tests {
             (br#"("a \"b\\" "")"#, r#"( t:a \"b\\ t: )"#),
             (b"x {3}\r\n(a) y", "a:x t:(a) a:y"),
             (b"~{2}\r\n\0\xff z", "t:\\x00\\xff a:z"),
-            (b"BODY[HEADER.FIELDS (DATE \"a b\")]<0> {1}\r\nx)", "a:BODY[HEADER.FIELDS (DATE \\\"a b\\\")]<0> t:x )"),
+            (
+                b"BODY[HEADER.FIELDS (DATE \"a b\")]<0> {1}\r\nx)",
+                "a:BODY[HEADER.FIELDS (DATE \\\"a b\\\")]<0> t:x )",
+            ),
             (b"(a[b c)", "( a:a[b a:c )"),
             (b"a\"b\"", "a:a t:b"),
             (b"\"never closed", ""),

@@ -92,13 +92,19 @@ impl Work {
                 mailbox,
                 messages,
                 to,
-            } => Self::Change(mailbox.raw, Change::Transfer(Transfer::new(ticket, messages, to.raw, true))),
+            } => Self::Change(
+                mailbox.raw,
+                Change::Transfer(Transfer::new(ticket, messages, to.raw, true)),
+            ),
             WriteJob::Copy {
                 ticket,
                 mailbox,
                 messages,
                 to,
-            } => Self::Change(mailbox.raw, Change::Transfer(Transfer::new(ticket, messages, to.raw, false))),
+            } => Self::Change(
+                mailbox.raw,
+                Change::Transfer(Transfer::new(ticket, messages, to.raw, false)),
+            ),
             WriteJob::Remove {
                 ticket,
                 mailbox,
@@ -279,13 +285,18 @@ pub(super) fn open(account: &Account, conn: &mut Conn, mailbox: &RawName) -> Res
     let mut selected = Selected::default();
     let reply = conn.ask(Command::new("SELECT").mailbox(mailbox), |data| selected.note(&data))?;
     if !reply.is_ok() {
-        return Ok(Err(Failure::mailbox(format!("the mailbox cannot be opened: {}", reply.text))));
+        return Ok(Err(Failure::mailbox(format!(
+            "the mailbox cannot be opened: {}",
+            reply.text
+        ))));
     }
     selected.note_code(&reply);
     selected.settle();
     let mut memory = account.memory();
     if selected.read_only {
-        return Ok(Err(Failure::mailbox("the server lets this mailbox only be read").retry(Retry::Never)));
+        return Ok(Err(
+            Failure::mailbox("the server lets this mailbox only be read").retry(Retry::Never)
+        ));
     }
     memory.permanent.insert(mailbox.clone(), Holds::new(&selected));
     // DESIGN 8a "Voided UIDs": nothing is changed under ids that may mean other messages.
