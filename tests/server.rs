@@ -74,9 +74,9 @@ impl Raw {
 fn deliver(server: &Server, mailbox: &str, subjects: &[&str]) {
     server.with("user", |account| {
         account.create(mailbox);
-        subjects
-            .iter()
-            .for_each(|subject| assert!(account.deliver(mailbox, &Mail::simple(subject)) > 0));
+        for subject in subjects {
+            account.deliver(mailbox, &Mail::simple(subject));
+        }
     });
 }
 

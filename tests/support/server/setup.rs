@@ -159,7 +159,7 @@ pub enum Tls {
     /// From the first byte.
     Implicit(Certificate),
     /// After STARTTLS, which must be among the capabilities.
-    StartTls(Certificate),
+    Explicit(Certificate),
 }
 
 /// A server to start.

@@ -46,7 +46,7 @@ impl Shared {
     pub fn new(setup: Setup) -> Self {
         let acceptor = match &setup.tls {
             Tls::None => None,
-            Tls::Implicit(certificate) | Tls::StartTls(certificate) => Some(certificate.acceptor()),
+            Tls::Implicit(certificate) | Tls::Explicit(certificate) => Some(certificate.acceptor()),
         };
         let accounts = setup.users.iter().map(|(user, _)| (user.clone(), Account::new(&setup)));
         Self {
