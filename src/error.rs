@@ -44,6 +44,15 @@ impl Retry {
             Self::Never => "never",
         }
     }
+
+    /// The reverse of [`Self::name`]; what is unknown is tried later.
+    pub fn named(name: &str) -> Self {
+        match name {
+            "now" => Self::Now,
+            "never" => Self::Never,
+            _ => Self::Later,
+        }
+    }
 }
 
 /// The kind of a failure; decides the exit code (DESIGN 12).
@@ -130,6 +139,11 @@ impl Failure {
         self
     }
 
+    /// The failure that an `io::Error` was made from; see the conversion below.
+    pub fn carried(err: &std::io::Error) -> Option<Self> {
+        err.get_ref()?.downcast_ref::<Self>().cloned()
+    }
+
     /// The same, told as part of something larger: `context: what`.
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {
@@ -145,6 +159,14 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// For what can only fail with an `io::Error`, such as a [`Sink`](crate::store::Sink); [`Failure::carried`] takes it out
+/// again.
+impl From<Failure> for std::io::Error {
+    fn from(failure: Failure) -> Self {
+        Self::other(failure)
+    }
+}
 
 /// What most functions return.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
