@@ -1,6 +1,8 @@
 //! homing keeps a Maildir and an IMAP account the same.
 
 pub mod account;
+pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod engine;
 pub mod error;
@@ -9,6 +11,7 @@ pub mod identity;
 pub mod maildir;
 pub mod model;
 pub mod plan;
+pub mod progress;
 pub mod report;
 pub mod secret;
 pub mod state;
