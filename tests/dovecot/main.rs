@@ -1,0 +1,8 @@
+//! homing against a real server. `make test` requires it; plain `cargo test` runs it where Dovecot is at hand.
+
+#[path = "../support"]
+mod support {
+    pub(crate) mod dovecot;
+}
+
+mod instruments;
