@@ -3,6 +3,10 @@
 #[path = "../support"]
 mod support {
     pub(crate) mod dovecot;
+    pub(crate) mod proxy;
+    pub(crate) mod raw;
+    pub(crate) mod witness;
+    pub(crate) mod world;
 }
 
 mod instruments;

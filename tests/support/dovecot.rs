@@ -136,7 +136,10 @@ impl Dovecot {
     /// The server that the tests of this process share.
     pub(crate) fn get() -> Result<&'static Self, Skip> {
         static SHARED: OnceLock<Result<Dovecot, Skip>> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(&Variant::default())).as_ref().map_err(Clone::clone)
+        SHARED
+            .get_or_init(|| Self::start(&Variant::default()))
+            .as_ref()
+            .map_err(Clone::clone)
     }
 
     /// The shared server; where there is none, says that the calling test is skipped, or fails it if real servers are
@@ -247,7 +250,12 @@ fn keep(home: &Path, server: &Command) -> io::Result<Child> {
     const SCRIPT: &str = "cd \"$0\" && umask 077; \"$@\" >said 2>&1 & pid=$!
         cat >/dev/null; kill $pid; wait $pid; cd / && rm -rf -- \"$0\"";
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg(SCRIPT).arg(home).arg(server.get_program()).args(server.get_args());
+    shell
+        .arg("-c")
+        .arg(SCRIPT)
+        .arg(home)
+        .arg(server.get_program())
+        .args(server.get_args());
     for (name, value) in server.get_envs() {
         shell.env(name, value.unwrap_or_default());
     }

@@ -24,8 +24,8 @@ pub(super) struct Place<'a> {
 
 /// Users that are not like all others: name and what the user database says of them.
 pub(super) const SPECIAL_USERS: [(&str, &str); 2] = [
-    // May hold 300 kB in all.
-    ("quota", "userdb_quota_rule=*:storage=300k"),
+    // May hold 250 kB in all.
+    ("quota", "userdb_quota_rule=*:storage=250k"),
     // May not be sent messages over 64 kB.
     ("small", "userdb_quota_max_mail_size=64k"),
 ];
@@ -97,7 +97,10 @@ fn mail(place: &Place, variant: &Variant) -> String {
         variant.prefix,
     );
     for role in ["Drafts", "Sent", "Trash", "Junk", "Archive"] {
-        let _ = writeln!(text, "  mailbox {role} {{\n    special_use = \\{role}\n    auto = no\n  }}");
+        let _ = writeln!(
+            text,
+            "  mailbox {role} {{\n    special_use = \\{role}\n    auto = no\n  }}"
+        );
     }
     text += "}\nprotocol imap {\n  mail_plugins = $mail_plugins imap_quota\n";
     if let Some(capabilities) = &variant.capabilities {

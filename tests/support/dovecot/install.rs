@@ -78,7 +78,11 @@ pub(super) fn new_home() -> Result<tempfile::TempDir, String> {
         .tempdir_in("/tmp")
         .map_err(|e| format!("cannot make a folder in /tmp: {e}"))?;
     for (old, new) in [LIBRARIES, DOVECONF] {
-        assert_eq!(old.len(), home.path().join(new).as_os_str().len(), "the patch keeps lengths");
+        assert_eq!(
+            old.len(),
+            home.path().join(new).as_os_str().len(),
+            "the patch keeps lengths"
+        );
     }
     Ok(home)
 }
@@ -173,7 +177,10 @@ fn fetch(cache: &Path, root: &Path) -> Result<(), String> {
         return Ok(());
     }
     super::say(&format!("fetching Dovecot's packages into {} (once)", cache.display()));
-    let work = tempfile::Builder::new().prefix(".unpack-").tempdir_in(cache).map_err(io)?;
+    let work = tempfile::Builder::new()
+        .prefix(".unpack-")
+        .tempdir_in(cache)
+        .map_err(io)?;
     // The system's lists first; where they are missing or out of date, lists of our own.
     unpack(work.path(), &[]).or_else(|first| {
         let own = apt_folders(cache).map_err(io)?;
