@@ -9,4 +9,8 @@ mod support {
     pub(crate) mod world;
 }
 
+mod changes;
 mod instruments;
+mod ladder;
+mod rounds;
+mod scene;

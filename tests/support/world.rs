@@ -180,6 +180,30 @@ impl World {
         look_at_disk(&self.maildir, Layout::Nested)
     }
 
+    /// The mailboxes on disk that have ordinary names: levels joined by `/`.
+    pub(crate) fn look_at_names(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut open = vec![self.maildir.clone()];
+        while let Some(dir) = open.pop() {
+            for entry in fs::read_dir(&dir).expect("a directory") {
+                let path = entry.expect("an entry").path();
+                let own = path
+                    .file_name()
+                    .is_some_and(|name| ["cur", "new", "tmp"].iter().any(|own| name == *own));
+                if own || !path.is_dir() {
+                    continue;
+                }
+                if path.join("cur").is_dir() {
+                    let name = path.strip_prefix(&self.maildir).expect("below the root");
+                    found.push(name.to_string_lossy().into_owned());
+                }
+                open.push(path);
+            }
+        }
+        found.sort();
+        found
+    }
+
     /// Fails unless disk and server hold the same; both as seen.
     #[track_caller]
     pub(crate) fn assert_same(&self, server: &mut witness::Server, when: &str) -> Account {

@@ -32,10 +32,9 @@ pub(super) const SPECIAL_USERS: [(&str, &str); 2] = [
 
 /// Writes `dovecot.conf` and `users` into the server's folder.
 pub(super) fn write(place: &Place, variant: &Variant) -> std::io::Result<()> {
-    let users: String = SPECIAL_USERS
-        .iter()
+    let users = SPECIAL_USERS
         .map(|(name, extra)| format!("{name}:{{PLAIN}}pass::::::{extra}\n"))
-        .collect();
+        .concat();
     fs::write(place.home.join("users"), users)?;
     let text = [process(place), access(place), mail(place, variant), services(place)].concat();
     fs::write(place.home.join("dovecot.conf"), text)
