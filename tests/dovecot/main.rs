@@ -10,7 +10,11 @@ mod support {
 }
 
 mod changes;
+mod connecting;
+mod guards;
 mod instruments;
 mod ladder;
+mod memory;
+mod policies;
 mod rounds;
 mod scene;

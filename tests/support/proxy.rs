@@ -120,6 +120,11 @@ impl Proxy {
         std::mem::take(&mut shared.traffic)
     }
 
+    /// How many connections were made since the last [`Self::take`].
+    pub(crate) fn peek_connections(&self) -> u64 {
+        self.shared.lock().expect("no panic").traffic.connections
+    }
+
     /// Breaks the connection at that point, once.
     pub(crate) fn cut(&self, cut: Cut) {
         self.shared.lock().expect("no panic").cuts.push(cut);
