@@ -11,6 +11,7 @@ mod support {
 
 mod changes;
 mod connecting;
+mod cuts;
 mod guards;
 mod instruments;
 mod ladder;

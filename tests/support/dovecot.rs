@@ -17,7 +17,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -127,8 +127,6 @@ pub(crate) struct Dovecot {
     /// What it shows to those who come by TLS.
     pub(crate) certificates: Certificates,
     home: PathBuf,
-    programs: Programs,
-    identity: Identity,
     keeper: Child,
 }
 
@@ -145,12 +143,12 @@ impl Dovecot {
     /// The shared server; where there is none, says that the calling test is skipped, or fails it if real servers are
     /// required.
     pub(crate) fn shared() -> Option<&'static Self> {
-        Self::get().map_err(skip).ok()
+        Self::get().inspect_err(skip).ok()
     }
 
     /// A server of one's own; see [`Self::shared`] for what happens where there is none.
     pub(crate) fn own(variant: &Variant) -> Option<Self> {
-        Self::start(variant).map_err(skip).ok()
+        Self::start(variant).inspect_err(skip).ok()
     }
 
     fn start(variant: &Variant) -> Result<Self, Skip> {
@@ -185,7 +183,7 @@ impl Dovecot {
         };
         config::write(&place, variant).map_err(|e| e.to_string())?;
         identity.hand_over(&home).map_err(|e| e.to_string())?;
-        let mut command = identity.command(&programs, &programs.dovecot);
+        let mut command = identity.command(&programs);
         command.arg("-F").arg("-c").arg(home.join("dovecot.conf"));
         let keeper = keep(&home, &command).map_err(|e| e.to_string())?;
         let _ = folder.keep(); // The keeper removes it.
@@ -195,8 +193,6 @@ impl Dovecot {
             tls_port,
             certificates,
             home,
-            programs,
-            identity,
             keeper,
         };
         server.wait_until_ready().map(|()| server)
@@ -205,13 +201,6 @@ impl Dovecot {
     /// Where a user's mail lies: below it `Maildir` or `sdbox`.
     pub(crate) fn mail_home(&self, user: &str) -> PathBuf {
         self.home.join("mail").join(user)
-    }
-
-    /// Runs `doveadm` against this server.
-    pub(crate) fn doveadm(&self, arguments: &[&str]) -> Output {
-        let mut command = self.identity.command(&self.programs, &self.programs.doveadm);
-        command.arg("-c").arg(self.home.join("dovecot.conf")).args(arguments);
-        command.output().expect("doveadm is there")
     }
 
     /// The end of the server's log, for a failing test.
@@ -312,14 +301,15 @@ impl Identity {
         })
     }
 
-    fn command(&self, programs: &Programs, program: &Path) -> Command {
+    /// The master process, as that user.
+    fn command(&self, programs: &Programs) -> Command {
         let mut command;
         if self.switch {
             command = Command::new("setpriv");
             command.args(["--reuid", &self.user, "--regid", &self.group, "--clear-groups", "--"]);
-            command.arg(program);
+            command.arg(&programs.dovecot);
         } else {
-            command = Command::new(program);
+            command = Command::new(&programs.dovecot);
         }
         if let Some(libraries) = &programs.libraries {
             command.env("LD_LIBRARY_PATH", libraries);
@@ -351,7 +341,7 @@ pub(crate) fn required() -> bool {
 }
 
 /// Says that the calling test is skipped; fails it if real servers are required.
-fn skip(why: Skip) {
+fn skip(why: &Skip) {
     assert!(!required(), "{why}");
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 pub(crate) enum Cut {
     /// Instead of the n-th command of that verb (from 1): the server never sees it.
     Before(&'static str, usize),
-    /// After the n-th command of that verb went to the server: its answer never arrives.
+    /// After the server did the n-th command of that verb: its answer never arrives.
     Unanswered(&'static str, usize),
     /// After that many bytes from the server, all connections counted together.
     AfterBytes(u64),
@@ -142,6 +142,8 @@ struct Connection {
     ends: [TcpStream; 2],
     /// Tags of commands that are not answered yet.
     open: Mutex<BTreeSet<Vec<u8>>>,
+    /// The tag whose answer must not arrive.
+    unanswered: Mutex<Option<Vec<u8>>>,
 }
 
 impl Connection {
@@ -152,7 +154,7 @@ impl Connection {
     }
 
     /// A line from the client. False: it must not be passed on.
-    fn from_client(&self, line: &[u8]) -> bool {
+    fn client_said(&self, line: &[u8]) -> bool {
         let text = String::from_utf8_lossy(line);
         let Some((tag, command)) = text.trim_end().split_once(' ') else {
             return true;
@@ -175,19 +177,19 @@ impl Connection {
             at.map(|at| cuts.remove(at)).is_some()
         };
         if hit(&mut shared.cuts, &before) {
-            self.close();
             return false;
         }
         if hit(&mut shared.cuts, &unanswered) {
-            let _ = self.ends[0].shutdown(Shutdown::Both);
+            *self.unanswered.lock().expect("no panic") = Some(tag.as_bytes().to_vec());
         }
         true
     }
 
-    fn from_server(&self, line: &[u8]) {
-        if let Some(end) = line.iter().position(|&b| b == b' ') {
-            self.open.lock().expect("no panic").remove(&line[..end]);
-        }
+    /// A line from the server. False: it must not be passed on.
+    fn server_said(&self, line: &[u8]) -> bool {
+        let tag = line.split(|&b| b == b' ').next().unwrap_or_default();
+        self.open.lock().expect("no panic").remove(tag);
+        self.unanswered.lock().expect("no panic").as_deref() != Some(tag)
     }
 }
 
@@ -212,6 +214,7 @@ fn join(client: TcpStream, server: TcpStream, delay: Duration, shared: &Arc<Mute
         shared: Arc::clone(shared),
         ends: [client_end, server_end],
         open: Mutex::default(),
+        unanswered: Mutex::default(),
     });
     let (up, down) = (Arc::clone(&connection), connection);
     let (Ok(to_server), Ok(to_client)) = (server.try_clone(), client.try_clone()) else {
@@ -228,19 +231,17 @@ fn pump(mut from: TcpStream, to: TcpStream, delay: Duration, connection: &Connec
     let mut lines = Lines::default();
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(n @ 1..) = from.read(&mut buffer) {
-        let mut bytes = &buffer[..n];
-        let mut keep = n;
-        for (end, line) in lines.feed(bytes) {
-            if upwards && !connection.from_client(&line) {
-                keep = end.saturating_sub(line.len());
-                break;
-            } else if !upwards {
-                connection.from_server(&line);
-            }
-        }
-        bytes = &bytes[..keep];
-        let cut = count(connection, bytes.len() as u64, upwards);
-        if pass_on(&later, bytes, delay).is_err() || cut {
+        let stop = lines.feed(&buffer[..n]).into_iter().find(|(_, line)| {
+            let pass = if upwards {
+                connection.client_said(line)
+            } else {
+                connection.server_said(line)
+            };
+            !pass
+        });
+        let keep = stop.as_ref().map_or(n, |(end, line)| end.saturating_sub(line.len()));
+        let cut = count(connection, keep as u64, upwards);
+        if pass_on(&later, &buffer[..keep], delay).is_err() || cut || stop.is_some() {
             break;
         }
     }

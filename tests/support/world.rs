@@ -71,12 +71,12 @@ impl World {
     pub(crate) fn set(&mut self, key: &str, value: &str) {
         self.unset(key);
         self.keys.push((key.into(), value.into()));
-        let lines: String = self
+        let lines: Vec<String> = self
             .keys
             .iter()
-            .map(|(key, value)| format!("{key} = {value}\n"))
+            .map(|(key, value)| format!("{key} = {value}"))
             .collect();
-        fs::write(self.config(), format!("[accounts.{ACCOUNT}]\n{lines}")).expect("a configuration");
+        fs::write(self.config(), format!("[accounts.{ACCOUNT}]\n{}\n", lines.join("\n"))).expect("a configuration");
     }
 
     /// Takes a key out again.

@@ -34,8 +34,6 @@ pub(super) enum Installed {
 pub(super) struct Programs {
     /// The master process.
     pub(super) dovecot: PathBuf,
-    /// The administrator's tool.
-    pub(super) doveadm: PathBuf,
     /// Folder of the copy, where there is one: library path and `libexec_dir`.
     pub(super) libraries: Option<PathBuf>,
 }
@@ -62,7 +60,6 @@ impl Installed {
         match self {
             Self::OnSystem => Ok(Programs {
                 dovecot: "/usr/sbin/dovecot".into(),
-                doveadm: "/usr/bin/doveadm".into(),
                 libraries: None,
             }),
             Self::Unpacked(root) => copy_all(root, home).map_err(|e| format!("cannot copy {}: {e}", root.display())),
@@ -97,12 +94,10 @@ fn copy_all(root: &Path, home: &Path) -> io::Result<Programs> {
         }
     }
     copy_file(&root.join("usr/bin/doveconf"), &home.join(DOVECONF.1), home)?;
-    let (dovecot, doveadm) = (home.join("dovecot"), home.join("doveadm"));
+    let dovecot = home.join("dovecot");
     copy_file(&root.join("usr/sbin/dovecot"), &dovecot, home)?;
-    copy_file(&root.join("usr/bin/doveadm"), &doveadm, home)?;
     Ok(Programs {
         dovecot,
-        doveadm,
         libraries: Some(libraries),
     })
 }

@@ -81,13 +81,12 @@ pub(crate) fn letter_of(mailbox: &Path, keyword: &str) -> Option<char> {
         .lines()
         .filter_map(|line| line.split_once(' '))
         .find(|(_, name)| name.eq_ignore_ascii_case(keyword));
-    let number = match line {
-        Some((number, _)) => number.parse().expect("a number"),
-        None => {
-            let number = text.lines().count() as u8;
-            fs::write(&file, format!("{text}{number} {keyword}\n")).expect("a file");
-            number
-        }
+    let number = if let Some((number, _)) = line {
+        number.parse().expect("a number")
+    } else {
+        let number = text.lines().count() as u8;
+        fs::write(&file, format!("{text}{number} {keyword}\n")).expect("a file");
+        number
     };
     (number < 26).then(|| (b'a' + number) as char)
 }
