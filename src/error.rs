@@ -44,6 +44,15 @@ impl Retry {
             Self::Never => "never",
         }
     }
+
+    /// The reverse of [`Self::name`]; what is unknown is tried later.
+    pub fn named(name: &str) -> Self {
+        match name {
+            "now" => Self::Now,
+            "never" => Self::Never,
+            _ => Self::Later,
+        }
+    }
 }
 
 /// The kind of a failure; decides the exit code (DESIGN 12).

@@ -75,6 +75,10 @@ pub trait Store: Source {
     /// A file that `read` delivered may still lie in `tmp/` before the flush, never after.
     fn flush(&self) -> Result<()>;
 
+    /// Whether a message that landed holds just the flags it was given. A server may drop some without a word, so what it
+    /// holds is known only once it was seen there (HAZARDS 14).
+    fn keeps_flags(&self) -> bool;
+
     /// What is still there of deliveries that were begun under `intents` and maybe not committed (a Maildir finds them by
     /// the names it gave them). Used after a dirty stop only; a server answers with nothing.
     fn delivered(&self, intents: &[(IntentId, Mailbox)]) -> Result<Vec<Delivered>>;

@@ -82,6 +82,21 @@ impl MailboxPath {
         &self.0
     }
 
+    /// As the state stores it: joined with `/`, with `%2F` for a slash inside a component and `%25` for a percent sign.
+    pub fn to_text(&self) -> String {
+        let escaped: Vec<String> = self
+            .0
+            .iter()
+            .map(|c| c.replace('%', "%25").replace('/', "%2F"))
+            .collect();
+        escaped.join("/")
+    }
+
+    /// The reverse of [`Self::to_text`].
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::new(text.split('/').map(|c| c.replace("%2F", "/").replace("%25", "%")))
+    }
+
     /// The mailbox one level up.
     pub fn parent(&self) -> Option<Self> {
         (self.0.len() > 1).then(|| Self(self.0[..self.0.len() - 1].to_vec()))
@@ -211,6 +226,8 @@ mod tests {
         assert!(MailboxPath::parse("a//b").is_none());
         assert!(MailboxPath::parse("").is_none());
         assert_eq!(MailboxPath::parse("a/b").unwrap().parent().unwrap().to_string(), "a");
+        let odd = MailboxPath::new(["a/%2F".to_owned(), "%".to_owned()]).unwrap();
+        assert_eq!(MailboxPath::from_text(&odd.to_text()), Some(odd));
         assert_eq!(MailboxPath::parse("x\u{1b}[31m").unwrap().to_string(), "x\\u{1b}[31m");
     }
 }

@@ -80,8 +80,8 @@ pub struct Envelope {
     pub size: u64,
     /// Over four header fields; `None` where there is no Message-ID.
     pub envelope: Option<EnvelopeKey>,
-    /// Over the whole header block.
-    pub header: HeaderDigest,
+    /// Over the whole header block, where that depth was asked for.
+    pub header: Option<HeaderDigest>,
     /// Over the whole message, where it costs no transfer (a Maildir).
     pub content: Option<ContentDigest>,
     /// The server's object id.

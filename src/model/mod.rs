@@ -4,10 +4,12 @@ pub mod changes;
 pub mod flags;
 pub mod mailbox;
 pub mod message;
+pub mod pair;
 pub mod uidset;
 
 pub use changes::{Checkpoint, Listed, News, Seen, Since, Status, Survey, Token};
 pub use flags::{Flags, Keyword, System};
 pub use mailbox::{Mailbox, MailboxId, MailboxIdentity, MailboxPath, RawName, Role, Side};
 pub use message::{ContentDigest, Envelope, EnvelopeKey, HeaderDigest, Id, Identity, InternalDate, Known, ObjectId};
+pub use pair::{Gone, Half, Pair, PairId};
 pub use uidset::IdSet;

@@ -1,0 +1,245 @@
+//! One account: opens its lock, state and stores, does the job, and reports.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::footing::{self, Footing, Owner};
+use super::{Event, Finished, Job, Naming, summary};
+use crate::account::{self, Account};
+use crate::config::patterns::Pattern;
+use crate::error::{Failure, Kind, Result};
+use crate::imap::{self, Imap};
+use crate::maildir::{self, LayoutChoice, Maildir};
+use crate::model::{MailboxPath, Role};
+use crate::plan::{Adoption, Policy};
+use crate::report::{AccountReport, MailboxLine};
+use crate::state::{Lock, Purpose, State};
+use crate::store::{Source, Stop};
+
+/// What `sync` asks for.
+pub struct Sync<'a> {
+    /// Which account.
+    pub account: &'a Account,
+    /// Where states are kept; each account has a directory of its own below.
+    pub states: &'a Path,
+    /// What to do with changes.
+    pub policy: Policy,
+    /// Act only on these mailboxes; empty: on all in scope.
+    pub only: &'a [Pattern],
+    /// Only look and plan.
+    pub dry_run: bool,
+    /// How long to wait for another run on this account.
+    pub wait: Duration,
+    /// Set when the user asked to stop.
+    pub stop: Stop,
+    /// Is told what happens.
+    pub watch: &'a (dyn Fn(Event<'_>) + std::marker::Sync),
+}
+
+/// The directory and the database of an account's state.
+fn places(states: &Path, account: &Account) -> (PathBuf, PathBuf) {
+    let dir = states.join(&account.name);
+    let db = dir.join("sync.db");
+    (dir, db)
+}
+
+/// Reconciles an account once.
+pub fn sync(job: &Sync<'_>) -> AccountReport {
+    let begun = Instant::now();
+    let mut report = AccountReport::new(&job.account.name);
+    if let Err(failure) = attempt(job, &mut report) {
+        report.error = Some(failure);
+    }
+    report.seconds = begun.elapsed().as_secs_f64();
+    report
+}
+
+fn attempt(job: &Sync<'_>, report: &mut AccountReport) -> Result<()> {
+    let account = job.account;
+    let settings = account.maildir()?;
+    let (dir, db) = places(job.states, account);
+    let _lock = Lock::take(&dir, job.wait, &job.stop)?;
+    let purpose = if job.dry_run { Purpose::DryRun } else { Purpose::Run };
+    let state = Arc::new(State::open(&db, purpose)?);
+    let owner = Owner { account: &account.name, server: &account.server.host, user: &account.server.user };
+    let footing = footing::find(&state, &settings.root, owner)?;
+    let run = state.begin_run("sync")?;
+    footing.begin(&state, owner, run)?;
+    state.commit()?;
+
+    let left = open_maildir(settings, &footing, &state, job);
+    let right = Imap::new(imap_options(account, &job.stop));
+    let (finished, result) = super::run(&engine_job(job, &footing, run, &state, &left, &right));
+    report.wire = right.wire();
+    summary::fill(report, &state, account, &finished, job.dry_run)?;
+    if !job.dry_run {
+        let ended = end(job, &footing, &state, owner, run, &finished, report);
+        return result.and(ended);
+    }
+    result
+}
+
+fn engine_job<'a>(
+    job: &'a Sync<'_>,
+    footing: &Footing,
+    run: i64,
+    state: &'a State,
+    left: &'a Maildir,
+    right: &'a Imap,
+) -> Job<'a> {
+    let account = job.account;
+    Job {
+        state,
+        stores: [left, right],
+        naming: job,
+        policy: footing.policy(job.policy),
+        empty_guard: account.empty_guard,
+        max_delete_percent: u64::from(account.max_delete),
+        adopting: if job.policy.sides == Policy::PUSH.sides { Adoption::No } else { footing.adopting },
+        distrust: footing.distrust,
+        dry_run: job.dry_run,
+        run,
+        stop: job.stop.clone(),
+        watch: job.watch,
+    }
+}
+
+fn end(
+    job: &Sync<'_>,
+    footing: &Footing,
+    state: &State,
+    owner: Owner<'_>,
+    run: i64,
+    finished: &Finished,
+    report: &AccountReport,
+) -> Result<()> {
+    let settings = job.account.maildir()?;
+    let held = finished.plan.held.iter().any(|held| held.guard == crate::plan::Guard::Adoption);
+    footing.end(state, &settings.root, owner, run, held)?;
+    let exit = report.exit(crate::report::Job::Sync);
+    state.end_run(run, i64::from(exit), &report.to_json(crate::report::Job::Sync))?;
+    state.commit()?;
+    maildir::attic::expire(&settings.attic, jiff::Zoned::now().date(), settings.attic_days).map(drop)
+}
+
+fn open_maildir(settings: &account::Maildir, footing: &Footing, state: &Arc<State>, job: &Sync<'_>) -> Maildir {
+    let options = maildir::Options {
+        layout: match settings.layout {
+            account::Layout::Auto => LayoutChoice::Auto,
+            account::Layout::Nested => LayoutChoice::Nested,
+            account::Layout::MaildirPlusPlus => LayoutChoice::MaildirPlusPlus,
+        },
+        info_separator: settings.info_separator,
+        durability: match settings.fsync {
+            account::Fsync::Batch => maildir::Durability::Batch,
+            account::Fsync::Off => maildir::Durability::Off,
+        },
+        read_only: job.dry_run,
+        state: footing.number(),
+        stop: job.stop.clone(),
+        ..maildir::Options::new(&settings.root, &settings.attic)
+    };
+    Maildir::new(options, Arc::clone(state) as Arc<dyn maildir::index::FileIndex>)
+}
+
+fn imap_options(account: &Account, stop: &Stop) -> imap::Options {
+    let server = &account.server;
+    let credentials = Arc::clone(&server.credentials);
+    imap::Options {
+        port: server.port,
+        tls: match server.tls {
+            account::Tls::Implicit => imap::Tls::Implicit,
+            account::Tls::StartTls => imap::Tls::StartTls,
+            account::Tls::None => imap::Tls::None,
+        },
+        allow_cleartext: server.allow_cleartext,
+        ca_file: server.ca_file.clone(),
+        tls_fingerprint: server.tls_fingerprint,
+        client_cert: server.client_cert.clone(),
+        login_as: server.login_as.clone(),
+        auth: server.auth.iter().map(|mechanism| mechanism.name().to_owned()).collect(),
+        connections: server.connections,
+        timeout: server.timeout,
+        stop: stop.clone(),
+        ..imap::Options::new(&server.host, &server.user, Arc::new(move || credentials.secret()))
+    }
+}
+
+impl Naming for Sync<'_> {
+    fn includes(&self, right: &MailboxPath, roles: &[Role]) -> bool {
+        self.account.scope.includes(right, roles)
+    }
+
+    fn acts_on(&self, right: &MailboxPath, roles: &[Role]) -> bool {
+        self.only.is_empty() || self.only.iter().any(|pattern| pattern.matches(right, roles))
+    }
+
+    fn to_left(&self, right: &MailboxPath) -> MailboxPath {
+        self.account.map.to_left(right)
+    }
+
+    fn to_right(&self, left: &MailboxPath) -> MailboxPath {
+        self.account.map.to_right(left)
+    }
+}
+
+/// Looks at what the state says, without touching anything.
+pub fn status(account: &Account, states: &Path) -> AccountReport {
+    let mut report = AccountReport::new(&account.name);
+    let (_, db) = places(states, account);
+    let looked = State::open(&db, Purpose::Look).and_then(|state| summary::status(&mut report, &state, account));
+    report.error = looked.err();
+    report
+}
+
+/// Lists the server's mailboxes, and what becomes of each.
+pub fn mailboxes(account: &Account, stop: &Stop) -> AccountReport {
+    let begun = Instant::now();
+    let mut report = AccountReport::new(&account.name);
+    let server = Imap::new(imap_options(account, stop));
+    match server.survey() {
+        Ok(survey) => {
+            let selectable = survey.mailboxes.into_iter().filter(|listed| listed.selectable);
+            report.mailboxes = selectable
+                .map(|listed| MailboxLine {
+                    name: listed.path.to_string(),
+                    local: account.map.to_left(&listed.path).to_string(),
+                    role: listed.roles.first().map(|role| role.attribute().to_owned()),
+                    selected: account.scope.includes(&listed.path, &listed.roles),
+                })
+                .collect();
+            let problems = survey.failures.into_iter();
+            report.problems =
+                problems.map(|(name, failure)| crate::report::Problem::new(&failure, Some(name), None)).collect();
+        }
+        Err(failure) => report.error = Some(failure),
+    }
+    report.wire = server.wire();
+    report.seconds = begun.elapsed().as_secs_f64();
+    report
+}
+
+/// Drops an account's state. Mail, marker and attic stay as they are.
+pub fn forget(account: &Account, states: &Path) -> AccountReport {
+    let mut report = AccountReport::new(&account.name);
+    report.error = drop_state(account, states).err();
+    report
+}
+
+fn drop_state(account: &Account, states: &Path) -> Result<()> {
+    let (dir, db) = places(states, account);
+    let _lock = Lock::take(&dir, Duration::ZERO, &Stop::default())?;
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = db.clone().into_os_string();
+        file.push(suffix);
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let what = format!("cannot remove {}: {error}", file.display());
+                return Err(Failure::account(Kind::Partial, what).hint("remove it by hand"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! Before anything is looked at: does this Maildir belong to this state and this account? (DESIGN 7)
+
+use std::path::Path;
+
+use crate::error::{Failure, Kind, Result};
+use crate::maildir::Marker;
+use crate::maildir::marker::is_root_present;
+use crate::plan::{Adoption, Policy, Rule, SidePolicy};
+use crate::state::State;
+
+/// Whose mail it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner<'a> {
+    pub account: &'a str,
+    pub server: &'a str,
+    pub user: &'a str,
+}
+
+/// On what footing the run stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Footing {
+    /// The name that state and Maildir share.
+    pub pair: String,
+    /// Nothing that either side lacks counts as removed: the state is older than the mail.
+    pub distrust: bool,
+    /// What the Maildir lacks or has other flags of yields to the server: the Maildir is older than the state.
+    pub restored: bool,
+    /// See [`Adoption`].
+    pub adopting: Adoption,
+}
+
+const PAIR: &str = "pair";
+const SERVER: &str = "server";
+const USER: &str = "user";
+const LAST: &str = "last-run";
+const BEGUN: &str = "begun-run";
+const ADOPTION: &str = "adoption";
+
+/// Compares root, marker and state. A refusal is of the guard's kind, and nothing was done.
+pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footing> {
+    let marker = Marker::read(root)?;
+    let present = is_root_present(root)?;
+    if let Some(marker) = marker.as_ref().filter(|marker| (&*marker.server, &*marker.user) != (owner.server, owner.user)) {
+        return Err(refused(owner, format!("{} holds the mail of {} on {}", root.display(), marker.user, marker.server), root));
+    }
+    let Some(pair) = state.fact(PAIR)? else {
+        let adopting = if present && !is_empty(root) { Adoption::Asking } else { Adoption::No };
+        let pair = marker.map_or_else(new_name, |marker| marker.pair);
+        return Ok(Footing { pair, distrust: false, restored: false, adopting });
+    };
+    if (state.fact(SERVER)?.as_deref(), state.fact(USER)?.as_deref()) != (Some(owner.server), Some(owner.user)) {
+        return Err(refused(owner, "the configuration now names another server or user than the state".into(), root));
+    }
+    if !present {
+        return Err(refused(owner, format!("{} is missing; it was there in the last run", root.display()), root));
+    }
+    let Some(marker) = marker else {
+        return Err(refused(owner, format!("{} is not the Maildir of the last run: its marker is missing", root.display()), root));
+    };
+    if marker.pair != pair {
+        return Err(refused(owner, format!("{} belongs to another state of this account", root.display()), root));
+    }
+    let number = |name| state.fact(name).map(|fact| fact.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0));
+    let (last, begun) = (number(LAST)?, number(BEGUN)?);
+    let adopting = if state.fact(ADOPTION)?.is_some() { Adoption::Held } else { Adoption::No };
+    Ok(Footing { pair, distrust: marker.run > begun.max(last), restored: marker.run < last.min(begun), adopting })
+}
+
+fn refused(owner: Owner<'_>, what: String, root: &Path) -> Failure {
+    let (account, root) = (owner.account, root.display());
+    Failure::account(Kind::Guard, what).hint(format!(
+        "nothing was done. Either put the right Maildir back at {root} (is a disk not mounted, is `maildir` right?), or run \
+         `homing forget {account}` and sync again: mail is then paired by content, and nothing is removed"
+    ))
+}
+
+/// Whether there is nothing in the directory but the marker.
+fn is_empty(root: &Path) -> bool {
+    std::fs::read_dir(root).is_ok_and(|entries| {
+        entries.flatten().all(|entry| entry.file_name() == crate::maildir::marker::NAME)
+    })
+}
+
+/// A name that no other pair has.
+fn new_name() -> String {
+    use std::hash::{BuildHasher, Hasher};
+    // The standard library seeds this from the system's random numbers, anew for each value.
+    let word = || std::hash::RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", word(), word())
+}
+
+impl Footing {
+    /// The run begins: the state knows whose it is, before anything is changed.
+    pub(super) fn begin(&self, state: &State, owner: Owner<'_>, run: i64) -> Result<()> {
+        state.set_fact(PAIR, &self.pair)?;
+        state.set_fact(SERVER, owner.server)?;
+        state.set_fact(USER, owner.user)?;
+        state.set_fact(BEGUN, &run.to_string())
+    }
+
+    /// The run is over. The marker is written first: a marker of the run begun is accepted.
+    pub(super) fn end(&self, state: &State, root: &Path, owner: Owner<'_>, run: i64, held: bool) -> Result<()> {
+        let (server, user) = (owner.server.to_owned(), owner.user.to_owned());
+        Marker { server, user, pair: self.pair.clone(), run: run as u64 }.write(root)?;
+        state.set_fact(LAST, &run.to_string())?;
+        if held { state.set_fact(ADOPTION, "held") } else { state.drop_fact(ADOPTION) }
+    }
+
+    /// The policy under this footing.
+    pub(super) fn policy(&self, asked: Policy) -> Policy {
+        if !self.restored {
+            return asked;
+        }
+        let left = SidePolicy { removals: Rule::Undo, flags: Rule::Undo, ..asked.sides[0] };
+        Policy { sides: [left, asked.sides[1]], ..asked }
+    }
+
+    /// A number for file names that tells this pair's deliveries from any other's.
+    pub(super) fn number(&self) -> u32 {
+        u32::from_str_radix(&self.pair.chars().take(8).collect::<String>(), 16).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Purpose;
+
+    const OWNER: Owner<'_> = Owner { account: "a", server: "imap.example.org", user: "ada" };
+
+    fn state_at(dir: &Path, last: i64, begun: i64) -> State {
+        let state = State::open(&dir.join("sync.db"), Purpose::Run).unwrap();
+        let footing = find(&state, &dir.join("mail"), OWNER).unwrap();
+        footing.begin(&state, OWNER, last).unwrap();
+        footing.end(&state, &dir.join("mail"), OWNER, last, false).unwrap();
+        state.set_fact(BEGUN, &begun.to_string()).unwrap();
+        state
+    }
+
+    fn set_marker(dir: &Path, change: impl FnOnce(&mut Marker)) {
+        let root = dir.join("mail");
+        let mut marker = Marker::read(&root).unwrap().unwrap();
+        change(&mut marker);
+        marker.write(&root).unwrap();
+    }
+
+    #[test]
+    fn runs_tell_what_is_older() {
+        // marker | last | begun | distrust | restored
+        for (marker, last, begun, distrust, restored) in
+            [(5, 5, 5, false, false), (5, 5, 6, false, false), (6, 5, 6, false, false), (4, 5, 6, false, true), (7, 5, 6, true, false)]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            let state = state_at(dir.path(), last, begun);
+            set_marker(dir.path(), |m| m.run = marker);
+            let footing = find(&state, &dir.path().join("mail"), OWNER).unwrap();
+            assert_eq!((footing.distrust, footing.restored), (distrust, restored), "{marker} {last} {begun}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_belong_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("mail");
+        let state = state_at(dir.path(), 1, 1);
+        let refusal = |state: &State, owner| {
+            let failure = find(state, &root, owner).unwrap_err();
+            assert_eq!(failure.kind, Kind::Guard);
+            assert!(failure.hint.as_ref().unwrap().contains("homing forget a"));
+            failure.what
+        };
+        assert!(refusal(&state, Owner { user: "eve", ..OWNER }).contains("holds the mail of ada"));
+        set_marker(dir.path(), |m| m.pair = "other".into());
+        assert!(refusal(&state, OWNER).contains("another state"));
+        std::fs::remove_file(root.join(".homing")).unwrap();
+        assert!(refusal(&state, OWNER).contains("marker is missing"));
+        std::fs::remove_dir_all(&root).unwrap();
+        assert!(refusal(&state, OWNER).contains("is missing"));
+
+        let fresh = State::open(&dir.path().join("other.db"), Purpose::Run).unwrap();
+        assert_eq!(find(&fresh, &root, OWNER).unwrap().adopting, Adoption::No);
+        std::fs::create_dir_all(root.join("INBOX/cur")).unwrap();
+        assert_eq!(find(&fresh, &root, OWNER).unwrap().adopting, Adoption::Asking);
+    }
+}

@@ -1,0 +1,202 @@
+//! Job → what was done: looks at both sides, plans, carries out, and moves the checkpoints.
+//!
+//! `observe` looks and `identify` asks what new messages are known by; [`crate::plan`] decides; [`crate::execute`] does;
+//! `sync` opens an account's stores and state, and makes the report.
+
+mod identify;
+mod observe;
+mod survey;
+
+use std::collections::BTreeMap;
+
+use crate::error::{Failure, Result};
+use crate::execute::{self, Outcome, Scene, Spell};
+use crate::model::{MailboxPath, Role, Side};
+use crate::plan::{self, Adoption, Input, Limits, Plan, Policy};
+use crate::state::{ProblemKey, State, now};
+use crate::store::{Stop, Store};
+
+use observe::Observation;
+
+/// What the two sides call their mailboxes, and which of them matter.
+pub trait Naming: Sync {
+    /// Whether the mailbox is in scope at all. The name is the right side's.
+    fn includes(&self, right: &MailboxPath, roles: &[Role]) -> bool;
+    /// Whether this run acts on it (`--mailbox`). The name is the right side's.
+    fn acts_on(&self, right: &MailboxPath, roles: &[Role]) -> bool;
+    /// The left's name for a mailbox of the right.
+    fn to_left(&self, right: &MailboxPath) -> MailboxPath;
+    /// The right's name for a mailbox of the left.
+    fn to_right(&self, left: &MailboxPath) -> MailboxPath;
+}
+
+/// What a command asks for: two sides, and what to do with their changes.
+pub struct Job<'a> {
+    /// The books.
+    pub state: &'a State,
+    /// Left and right.
+    pub stores: [&'a dyn Store; 2],
+    /// Names and scope.
+    pub naming: &'a dyn Naming,
+    /// What to do with changes.
+    pub policy: Policy,
+    /// See [`Limits::empty_guard`].
+    pub empty_guard: u64,
+    /// See [`Limits::max_delete_percent`].
+    pub max_delete_percent: u64,
+    /// What the left holds at the first meeting and the right does not is held back if it is much.
+    pub adopting: Adoption,
+    /// Nothing that a side lacks counts as removed.
+    pub distrust: bool,
+    /// Only look and plan.
+    pub dry_run: bool,
+    /// The number of this run.
+    pub run: i64,
+    /// Set when the user asked to stop.
+    pub stop: Stop,
+    /// Is told what happens: a plan is about to be carried out, so many messages of it are done.
+    pub watch: &'a (dyn Fn(Event<'_>) + Sync),
+}
+
+/// What a job tells on the way.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// Both sides are being looked at.
+    Looking,
+    /// This is about to be done.
+    Planned(&'a Plan),
+    /// So many more messages are done.
+    Done(u64),
+}
+
+/// What came of a job.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// What was planned; carried out unless it was a dry run.
+    pub plan: Plan,
+    /// What was done.
+    pub outcome: Outcome,
+}
+
+/// Does a job. `Err` means that the account could not go on; what was done until then is in the books and in the result.
+pub fn run(job: &Job<'_>) -> (Finished, Result<()>) {
+    let mut finished = Finished::default();
+    let result = steps(job, &mut finished);
+    (finished, result)
+}
+
+fn steps(job: &Job<'_>, finished: &mut Finished) -> Result<()> {
+    (job.watch)(Event::Looking);
+    if !job.dry_run {
+        let names = survey::names(job.state)?;
+        finished.outcome.paired += execute::recover(job.state, job.stores, &names, job.run)?;
+    }
+    let mut seen = observe::observe(job)?;
+    let input = input(job, &mut seen)?;
+    finished.plan = plan::plan(&input);
+    let gaps = plan::gaps(&input, &finished.plan);
+    if let Some(gap) = gaps.first() {
+        return Err(Failure::account(
+            crate::error::Kind::Partial,
+            format!("a bug in homing: the plan has a gap: {gap}"),
+        )
+        .hint("nothing was done; please report it"));
+    }
+    note_failures(job, &seen, finished)?;
+    if job.dry_run {
+        return Ok(());
+    }
+    (job.watch)(Event::Planned(&finished.plan));
+    let advance = |n| (job.watch)(Event::Done(n));
+    let spell = |path: &MailboxPath, side| {
+        if side == Side::Left {
+            path.clone()
+        } else {
+            job.naming.to_right(path)
+        }
+    };
+    let scene = scene(job, &mut seen, &spell, &advance);
+    let before = std::mem::take(&mut finished.outcome);
+    let (outcome, result) = execute::run(&finished.plan, scene);
+    finished.outcome = outcome;
+    finished.outcome.paired += before.paired;
+    finished.outcome.failures.splice(0..0, before.failures);
+    result?;
+    move_checkpoints(job, &seen, finished)
+}
+
+/// Puts what was seen into the planner's terms.
+fn input(job: &Job<'_>, seen: &mut Observation) -> Result<Input> {
+    let pairs = seen.views.iter().map(|view| view.pairs).sum();
+    let mut settled = seen.settled;
+    if settled == [true; 2] && seen.has_removals() {
+        settled = observe::still_the_same(job, seen)?;
+    }
+    Ok(Input {
+        mailboxes: std::mem::take(&mut seen.views),
+        policy: job.policy,
+        limits: Limits {
+            empty_guard: job.empty_guard,
+            max_delete_percent: job.max_delete_percent,
+            pairs,
+            adopting: job.adopting,
+        },
+        settled: settled.map(|settled| settled && !job.distrust),
+    })
+}
+
+/// What could not be read is a problem of its mailbox.
+fn note_failures(job: &Job<'_>, seen: &Observation, finished: &mut Finished) -> Result<()> {
+    for side in Side::BOTH {
+        job.state.settle_account(side)?;
+    }
+    for (key, failure) in &seen.failures {
+        job.state.add_problem(*key, failure)?;
+        finished.outcome.failures.push((*key, failure.clone()));
+    }
+    for (mailbox, side, _) in &seen.checkpoints {
+        job.state.settle_mailbox(*mailbox, *side)?;
+    }
+    job.state.commit()
+}
+
+fn scene<'a>(
+    job: &'a Job<'_>,
+    seen: &mut Observation,
+    spell: &'a Spell<'a>,
+    advance: &'a (dyn Fn(u64) + Sync),
+) -> Scene<'a> {
+    Scene {
+        state: job.state,
+        stores: job.stores,
+        names: std::mem::take(&mut seen.names),
+        spell,
+        next_ids: std::mem::take(&mut seen.next_ids),
+        waiting: std::mem::take(&mut seen.waiting),
+        policy: job.policy,
+        run: job.run,
+        stop: job.stop.clone(),
+        advance,
+    }
+}
+
+/// Checkpoints are stored last, and only for what was applied or recorded as pending.
+fn move_checkpoints(job: &Job<'_>, seen: &Observation, finished: &Finished) -> Result<()> {
+    let outcome = &finished.outcome;
+    if outcome.stopped {
+        return job.state.commit();
+    }
+    let full: BTreeMap<_, _> = seen.listed_in_full.iter().map(|key| (*key, now())).collect();
+    for (mailbox, side, checkpoint) in &seen.checkpoints {
+        let key = (*mailbox, *side);
+        let failed = outcome
+            .failures
+            .iter()
+            .any(|(known, _)| *known == ProblemKey::Mailbox(*mailbox, *side));
+        if !finished.plan.left_alone.contains(mailbox) && !outcome.tainted.contains(&key) && !failed {
+            job.state
+                .set_checkpoint(*mailbox, *side, checkpoint, full.get(&key).copied())?;
+        }
+    }
+    job.state.commit()
+}

@@ -1,0 +1,373 @@
+//! Looks at both sides: what happened in each mailbox since it was last seen, in the planner's terms.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::survey::{self, Candidate};
+use super::{Job, identify};
+use crate::error::{Failure, Result};
+use crate::execute::Names;
+use crate::model::{
+    Checkpoint, Envelope, Flags, Gone, Half, Id, IdSet, Mailbox, MailboxId, MailboxPath, News, Pair, PairId, Seen,
+    Side, Since, Status,
+};
+use crate::plan::{Now, Presence, Touched, View, first_sight};
+use crate::state::{PendingKind, ProblemKey, State, now};
+
+/// Every mailbox is listed in full at least so often, in seconds (HAZARDS 9).
+const FULL_LISTING: i64 = 7 * 86_400;
+
+/// What was seen.
+#[derive(Default)]
+pub(super) struct Observation {
+    pub views: Vec<View>,
+    pub names: BTreeMap<MailboxId, Names>,
+    pub statuses: BTreeMap<(MailboxId, Side), Status>,
+    pub checkpoints: Vec<(MailboxId, Side, Checkpoint)>,
+    pub listed_in_full: BTreeSet<(MailboxId, Side)>,
+    pub next_ids: BTreeMap<(MailboxId, Side), Id>,
+    pub waiting: HashMap<(MailboxId, Side, Id), Envelope>,
+    pub failures: Vec<(ProblemKey, Failure)>,
+    pub settled: [bool; 2],
+}
+
+/// What happened in one mailbox of one side.
+#[derive(Default)]
+struct Heard {
+    added: IdSet,
+    /// Pairs whose flags differ from what the base has for that side.
+    flags: Vec<(Pair, Flags)>,
+    removed: IdSet,
+    complete: Option<Checkpoint>,
+    failure: Option<Failure>,
+}
+
+impl Observation {
+    pub(super) fn has_removals(&self) -> bool {
+        self.views
+            .iter()
+            .any(|view| view.touched.iter().any(|touched| touched.now.contains(&Now::Gone)))
+    }
+}
+
+/// Looks at everything in scope.
+pub(super) fn observe(job: &Job<'_>) -> Result<Observation> {
+    let mailboxes = survey::mailboxes(job)?;
+    let mut seen = Observation {
+        failures: mailboxes.failures,
+        settled: mailboxes.complete,
+        ..Observation::default()
+    };
+    let mut candidates = mailboxes.candidates;
+    let mut heard = listen(job, &candidates, &mut seen)?;
+    for candidate in &mut candidates {
+        judge(candidate, &mut heard, &mut seen);
+    }
+    for candidate in &candidates {
+        let view = view(job.state, candidate, &mut heard)?;
+        seen.names.insert(candidate.id, names(candidate));
+        seen.views.push(view);
+    }
+    identify::identify(job, &mut seen)?;
+    Ok(seen)
+}
+
+fn names(candidate: &Candidate) -> Names {
+    let raw = Side::BOTH.map(|side| {
+        let there = candidate.at[side as usize] != Presence::Gone;
+        candidate.listed[side as usize]
+            .as_ref()
+            .filter(|listed| there && listed.selectable)
+            .map(|listed| listed.raw.clone())
+    });
+    Names {
+        path: candidate.path.clone(),
+        raw,
+    }
+}
+
+/// Takes statuses again after the last read: whether nothing changed on a side meanwhile, so that what is gone from one
+/// mailbox cannot have appeared in another behind our back.
+pub(super) fn still_the_same(job: &Job<'_>, seen: &Observation) -> Result<[bool; 2]> {
+    let surveys = survey::surveys(job)?;
+    let ids: BTreeMap<&MailboxPath, MailboxId> = seen.names.iter().map(|(id, names)| (&names.path, *id)).collect();
+    Ok(Side::BOTH.map(|side| {
+        surveys[side as usize].failures.is_empty()
+            && surveys[side as usize]
+                .mailboxes
+                .iter()
+                .filter(|listed| listed.selectable)
+                .all(|listed| {
+                    let path = if side == Side::Left {
+                        listed.path.clone()
+                    } else {
+                        job.naming.to_left(&listed.path)
+                    };
+                    let before = ids.get(&path).map(|id| seen.statuses.get(&(*id, side)));
+                    // What is out of scope does not count.
+                    before.is_none_or(|before| before == listed.status.as_ref())
+                })
+    }))
+}
+
+/// Asks both sides for their changes at once.
+fn listen(
+    job: &Job<'_>,
+    candidates: &[Candidate],
+    seen: &mut Observation,
+) -> Result<HashMap<(MailboxId, Side), Heard>> {
+    let mut questions: [Vec<Since>; 2] = Default::default();
+    for candidate in candidates {
+        for side in Side::BOTH {
+            questions[side as usize].extend(question(job, candidate, side, seen)?);
+        }
+    }
+    let [left, right] = &questions;
+    let (left, right) = std::thread::scope(|scope| {
+        let right = scope.spawn(|| hear(job, Side::Right, right));
+        (
+            hear(job, Side::Left, left),
+            right.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        )
+    });
+    let mut heard = right?;
+    heard.extend(left?);
+    Ok(heard)
+}
+
+/// What to ask a side about a mailbox; `None` when there is nothing to ask.
+fn question(job: &Job<'_>, candidate: &Candidate, side: Side, seen: &mut Observation) -> Result<Option<Since>> {
+    let key = (candidate.id, side);
+    let (Presence::There, Some(listed)) = (candidate.at[side as usize], &candidate.listed[side as usize]) else {
+        return Ok(None);
+    };
+    if let Some(status) = &listed.status {
+        seen.statuses.insert(key, status.clone());
+    }
+    let place = candidate.places[side as usize].as_ref();
+    let checkpoint = place.and_then(|place| place.checkpoint.clone());
+    if let Some(next_id) = checkpoint.as_ref().and_then(|checkpoint| checkpoint.next_id) {
+        seen.next_ids.insert(key, next_id);
+    }
+    let due = place
+        .and_then(|place| place.listed)
+        .is_none_or(|at| now() - at > FULL_LISTING);
+    let untouched = match (&listed.status, &checkpoint) {
+        (Some(status), Some(checkpoint)) => job.stores[side as usize].untouched(status, checkpoint),
+        _ => false,
+    };
+    if untouched && !due {
+        return Ok(None);
+    }
+    if due {
+        seen.listed_in_full.insert(key);
+    }
+    let mailbox = Mailbox {
+        id: candidate.id,
+        raw: listed.raw.clone(),
+    };
+    let known = job.state.known_ids(candidate.id, side)?;
+    Ok(Some(Since {
+        mailbox,
+        checkpoint,
+        known,
+        full: due,
+    }))
+}
+
+fn hear(job: &Job<'_>, side: Side, questions: &[Since]) -> Result<HashMap<(MailboxId, Side), Heard>> {
+    let mut heard: HashMap<(MailboxId, Side), Heard> = questions
+        .iter()
+        .map(|since| ((since.mailbox.id, side), Heard::default()))
+        .collect();
+    let validities: HashMap<MailboxId, Option<u64>> = questions
+        .iter()
+        .map(|since| (since.mailbox.id, since.checkpoint.as_ref().map(|c| c.validity)))
+        .collect();
+    if questions.is_empty() {
+        return Ok(heard);
+    }
+    let mut broken = Ok(());
+    job.stores[side as usize].changes(questions, &mut |(mailbox, news): News| {
+        if let Some(heard) = heard.get_mut(&(mailbox, side)) {
+            let taken = take_in(job.state, mailbox, side, validities[&mailbox], heard, news);
+            if broken.is_ok() {
+                broken = taken;
+            }
+        }
+    })?;
+    broken?;
+    Ok(heard)
+}
+
+fn take_in(
+    state: &State,
+    mailbox: MailboxId,
+    side: Side,
+    validity: Option<u64>,
+    heard: &mut Heard,
+    news: Seen,
+) -> Result<()> {
+    match news {
+        Seen::Opened { validity: now, .. } => {
+            if validity != Some(now) {
+                state.void_ids(mailbox, side)?;
+            }
+            state.set_validity(mailbox, side, now)?;
+        }
+        Seen::Added(ids) => heard.added = heard.added.union(&there_again(state, mailbox, side, ids)?),
+        Seen::Flags(flags) => flags_that_differ(state, mailbox, side, flags, &mut heard.flags)?,
+        Seen::Removed(ids) => heard.removed = heard.removed.union(&ids),
+        Seen::Complete(checkpoint) => heard.complete = Some(checkpoint),
+        Seen::Partial(failure) => heard.failure = Some(failure),
+    }
+    Ok(())
+}
+
+/// Of messages told as new: those that are. The others are paired, were gone, and are there again.
+fn there_again(state: &State, mailbox: MailboxId, side: Side, mut ids: IdSet) -> Result<IdSet> {
+    for pair in state.pairs_by_ids(mailbox, side, &ids)? {
+        if let Some(id) = pair.half(side).id {
+            ids.remove(id);
+        }
+        if pair.half(side).gone != Gone::No {
+            state.set_gone(pair.id, side, Gone::No)?;
+        }
+    }
+    Ok(ids)
+}
+
+/// Merges a listing, ascending by id, with the base.
+fn flags_that_differ(
+    state: &State,
+    mailbox: MailboxId,
+    side: Side,
+    listing: Vec<(Id, Flags)>,
+    differing: &mut Vec<(Pair, Flags)>,
+) -> Result<()> {
+    let ids: IdSet = listing.iter().map(|(id, _)| *id).collect();
+    let mut listing: HashMap<Id, Flags> = listing.into_iter().collect();
+    for mut pair in state.pairs_by_ids(mailbox, side, &ids)? {
+        let half = &mut pair.halves[side as usize];
+        let Some(flags) = half.id.and_then(|id| listing.remove(&id)) else {
+            continue;
+        };
+        if half.unseen {
+            let half_now = Half {
+                flags: first_sight(&half.flags, &flags),
+                unseen: false,
+                ..half.clone()
+            };
+            *half = half_now;
+            state.set_half(pair.id, side, &pair.halves[side as usize])?;
+        }
+        if pair.half(side).flags != flags {
+            differing.push((pair, flags));
+        }
+    }
+    Ok(())
+}
+
+/// A mailbox that could not be read is left alone, and with it all removals of its side.
+fn judge(candidate: &mut Candidate, heard: &mut HashMap<(MailboxId, Side), Heard>, seen: &mut Observation) {
+    for side in Side::BOTH {
+        let Some(heard) = heard.get_mut(&(candidate.id, side)) else {
+            continue;
+        };
+        match (heard.complete.take(), heard.failure.take()) {
+            (Some(checkpoint), None) => {
+                if let Some(next_id) = checkpoint.next_id {
+                    seen.next_ids.insert((candidate.id, side), next_id);
+                }
+                seen.checkpoints.push((candidate.id, side, checkpoint));
+            }
+            (_, failure) => {
+                candidate.at[side as usize] = Presence::Unknown;
+                seen.settled[side as usize] = false;
+                let failure = failure.unwrap_or_else(|| Failure::mailbox("could not be read to the end"));
+                let failure = failure.context(format!("mailbox {}", candidate.path));
+                seen.failures.push((ProblemKey::Mailbox(candidate.id, side), failure));
+            }
+        }
+    }
+}
+
+/// Puts together what is new, what waited, and what the base knows.
+fn view(state: &State, candidate: &Candidate, heard: &mut HashMap<(MailboxId, Side), Heard>) -> Result<View> {
+    let mut touched: BTreeMap<PairId, Touched> = BTreeMap::new();
+    let mut added: [IdSet; 2] = Default::default();
+    let mut touch = |pair: Pair, side: Side, now: Now| {
+        let entry = touched.entry(pair.id).or_insert_with(|| Touched {
+            pair,
+            now: [Now::AsBase, Now::AsBase],
+        });
+        entry.now[side as usize] = now;
+    };
+    add_pending(state, candidate.id, &mut added, &mut touch)?;
+    for side in Side::BOTH {
+        let at = side as usize;
+        if let Some(heard) = heard.remove(&(candidate.id, side)) {
+            added[at] = added[at].union(&heard.added).difference(&heard.removed);
+            heard
+                .flags
+                .into_iter()
+                .for_each(|(pair, flags)| touch(pair, side, Now::Flags(flags)));
+            let gone = state.pairs_by_ids(candidate.id, side, &heard.removed)?;
+            let paired: IdSet = gone.iter().filter_map(|pair| pair.half(side).id).collect();
+            state.settle(candidate.id, side, &heard.removed.difference(&paired))?;
+            for pair in gone {
+                touch(pair, side, Now::Gone);
+            }
+        }
+        if candidate.at[at] == Presence::Gone {
+            state
+                .pairs_of(candidate.id)?
+                .into_iter()
+                .for_each(|pair| touch(pair, side, Now::Gone));
+        }
+    }
+    for pair in state.pairs_gone(candidate.id)? {
+        for side in Side::BOTH {
+            if pair.half(side).gone != Gone::No {
+                touch(pair.clone(), side, Now::Gone);
+            }
+        }
+    }
+    Ok(View {
+        id: candidate.id,
+        path: candidate.path.clone(),
+        at: candidate.at,
+        acted_on: candidate.acted_on,
+        emptied_often: candidate.emptied_often,
+        pairs: state.pair_count(candidate.id)?,
+        added,
+        waiting: [Vec::new(), Vec::new()],
+        touched: touched.into_values().collect(),
+    })
+}
+
+/// What waited since an earlier run, if its time has come.
+fn add_pending(
+    state: &State,
+    mailbox: MailboxId,
+    added: &mut [IdSet; 2],
+    touch: &mut impl FnMut(Pair, Side, Now),
+) -> Result<()> {
+    let now = now();
+    for pending in state
+        .pending(mailbox)?
+        .into_iter()
+        .filter(|pending| pending.next_try.is_none_or(|next| next <= now))
+    {
+        match pending.kind {
+            PendingKind::Added => {
+                added[pending.side as usize].insert(pending.id);
+            }
+            PendingKind::Flags(flags) => {
+                if let Some(pair) = state.partner(mailbox, pending.side, pending.id)? {
+                    touch(pair, pending.side, Now::Flags(flags));
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Puts what was planned and done into the report's terms.
+
+use super::Finished;
+use crate::account::Account;
+use crate::error::Result;
+use crate::model::{Id, IdSet, MailboxId, Side};
+use crate::plan::{Action, Guard, Held, Plan};
+use crate::report::{AccountReport, Counts, HeldBack, LastRun, PlanLine, Problem};
+use crate::maildir::index::FileIndex;
+use crate::state::{ProblemRow, State, now};
+
+/// Fills in what a run did, or would do.
+pub(super) fn fill(
+    report: &mut AccountReport,
+    state: &State,
+    account: &Account,
+    finished: &Finished,
+    dry_run: bool,
+) -> Result<()> {
+    [report.left, report.right] = if dry_run { planned(&finished.plan) } else { finished.outcome.counts };
+    report.paired = finished.outcome.paired + if dry_run { planned_pairs(&finished.plan) } else { 0 };
+    report.plan = finished.plan.steps.iter().filter(|step| is_shown(&step.action)).map(line).collect();
+    report.held_back = finished.plan.held.iter().map(|held| held_back(held, account)).collect();
+    for row in state.problems()? {
+        let found = finished.outcome.failures.iter().any(|(key, failure)| row.is(*key, &failure.what));
+        report.problems.push(problem(state, row, !found)?);
+    }
+    Ok(())
+}
+
+/// Fills in what the state says.
+pub(super) fn status(report: &mut AccountReport, state: &State, account: &Account) -> Result<()> {
+    for (path, lost_by, count) in state.held()? {
+        let (mailbox, guard) = (MailboxId(0), Guard::Earlier);
+        report.held_back.push(held_back(&Held { guard, lost_by, mailbox, path, count }, account));
+    }
+    for row in state.problems()? {
+        let waiting = row.next.is_none_or(|next| next > now());
+        report.problems.push(problem(state, row, waiting)?);
+    }
+    report.pending = state.pending_count()?;
+    report.last_run = state.last_run()?.map(|run| LastRun {
+        run: run.id as u64,
+        begun: run.begun,
+        ended: run.ended,
+        exit: run.exit.map(|exit| exit as u8),
+    });
+    Ok(())
+}
+
+/// Bookkeeping that means nothing to a user is not shown.
+fn is_shown(action: &Action) -> bool {
+    !matches!(action, Action::Agree { .. } | Action::Forget { .. } | Action::ForgetMailbox)
+}
+
+fn planned(plan: &Plan) -> [Counts; 2] {
+    let mut counts = [Counts::default(); 2];
+    for step in &plan.steps {
+        let Some(on) = step.action.on() else { continue };
+        let (side, count) = (&mut counts[on as usize], step.action.count());
+        match step.action {
+            Action::Copy { .. } => side.added += count,
+            Action::SetFlags { .. } => side.flags += count,
+            Action::Remove { .. } => side.removed += count,
+            Action::CreateMailbox { .. } => side.mailboxes_created += count,
+            Action::DeleteMailbox { .. } => side.mailboxes_removed += count,
+            _ => {}
+        }
+    }
+    counts
+}
+
+fn planned_pairs(plan: &Plan) -> u64 {
+    plan.steps.iter().filter(|step| matches!(step.action, Action::Pair { .. })).map(|step| step.action.count()).sum()
+}
+
+fn line(step: &crate::plan::Step) -> PlanLine {
+    PlanLine {
+        action: step.action.name(),
+        on: step.action.on(),
+        mailbox: step.path.to_string(),
+        to: None,
+        count: step.action.count(),
+        why: step.why.to_owned(),
+        text: step.to_string(),
+    }
+}
+
+fn held_back(held: &Held, account: &Account) -> HeldBack {
+    let name = &account.name;
+    let approve = |from| format!("homing sync {name} --allow-deletes   removes them from {from} too");
+    let ways_out = match (held.guard, held.lost_by) {
+        (Guard::Adoption, _) => vec![
+            format!("homing sync {name} --push   sends them to the server"),
+            "move them out of the Maildir   if they do not belong to this account".to_owned(),
+        ],
+        (_, Side::Left) => vec![
+            approve("the server"),
+            format!("homing sync {name} --pull   copies them back from the server"),
+        ],
+        (_, Side::Right) => vec![
+            approve("the Maildir (into the attic)"),
+            format!("homing sync {name} --push   copies them back to the server"),
+        ],
+    };
+    let (guard, mailbox) = (held.guard.name(), held.path.to_string());
+    HeldBack { guard, side: held.lost_by.other(), mailbox, count: held.count, ways_out }
+}
+
+fn problem(state: &State, row: ProblemRow, waiting: bool) -> Result<Problem> {
+    let id = match (row.mailbox_id, row.id) {
+        (Some(mailbox), Some(id)) => Some(message_name(state, mailbox, row.side, id)?),
+        _ => None,
+    };
+    Ok(Problem {
+        reach: row.reach(),
+        mailbox: row.mailbox,
+        id,
+        what: row.what,
+        retry: row.retry,
+        next_try: row.next,
+        waiting,
+        hint: row.hint,
+    })
+}
+
+/// What a user can find a message by: its UID on the server, its file's name in the Maildir.
+fn message_name(state: &State, mailbox: MailboxId, side: Side, id: Id) -> Result<String> {
+    if side == Side::Right {
+        return Ok(format!("UID {id}"));
+    }
+    let rows = state.by_ids(mailbox, &IdSet::range(id..=id))?;
+    Ok(rows.first().map_or_else(|| format!("file {id}"), |row| crate::error::clean(&row.unique)))
+}

@@ -1,0 +1,173 @@
+//! Turns what landed into base rows.
+
+use super::Executor;
+use super::notes::one;
+use crate::error::Result;
+use crate::model::{Flags, Gone, Half, Id, Identity, MailboxId, Pair, PairId, Side};
+use crate::plan::{Action, Match, Rule, Step, merge};
+use crate::store::Head;
+
+impl Executor<'_> {
+    /// A message landed on that side.
+    pub(super) fn book_landed(
+        &mut self,
+        mailbox: MailboxId,
+        to: Side,
+        head: &Head,
+        identity: &Identity,
+        id: Option<Id>,
+        given: Flags,
+    ) -> Result<()> {
+        let state = self.scene.state;
+        let from = to.other();
+        let unseen = !self.scene.stores[to as usize].keeps_flags();
+        let target = Half {
+            id,
+            flags: given,
+            unseen,
+            gone: Gone::No,
+            size: Some(identity.size),
+            date: None,
+        };
+        let source = Half {
+            id: Some(head.id),
+            flags: head.flags.clone(),
+            unseen: false,
+            gone: Gone::No,
+            size: Some(head.size),
+            date: Some(head.date),
+        };
+        if let Some(pair) = state.partner(mailbox, from, head.id)? {
+            state.set_half(pair.id, to, &target)?;
+            state.set_half(pair.id, from, &source)?;
+        } else {
+            state.add_pair(&base_row(mailbox, to, target, source, identity))?;
+        }
+        state.settle(mailbox, from, &one(head.id))
+    }
+
+    /// A message arrived whose equal was there already, without a partner.
+    pub(super) fn book_met(
+        &mut self,
+        mailbox: MailboxId,
+        to: Side,
+        head: &Head,
+        identity: &Identity,
+        id: Id,
+    ) -> Result<()> {
+        let state = self.scene.state;
+        let from = to.other();
+        self.met.entry((mailbox, to)).or_default().insert(id);
+        let there = self.flags_of(mailbox, to, id)?;
+        let source = Half {
+            id: Some(head.id),
+            flags: Flags::none(),
+            unseen: false,
+            gone: Gone::No,
+            size: Some(head.size),
+            date: Some(head.date),
+        };
+        let pair = if let Some(mut pair) = state.partner(mailbox, to, id)? {
+            // A base row that had lost its id here keeps the flags that both sides agreed on.
+            let half = &mut pair.halves[from as usize];
+            *half = Half {
+                flags: half.flags.clone(),
+                ..source
+            };
+            state.set_half(pair.id, from, &pair.halves[from as usize])?;
+            pair
+        } else {
+            let [base_source, base_target] = Match::base_flags(&head.flags, &there);
+            let source = Half {
+                flags: base_source,
+                ..source
+            };
+            let target = Half {
+                id: Some(id),
+                flags: base_target,
+                size: Some(identity.size),
+                ..Half::default()
+            };
+            let mut pair = base_row(mailbox, to, target, source, identity);
+            pair.id = state.add_pair(&pair)?;
+            pair
+        };
+        state.settle(mailbox, from, &one(head.id))?;
+        state.settle(mailbox, to, &one(id))?;
+        self.outcome.paired += 1;
+        self.merge_late(&pair, to, &head.flags, &there)
+    }
+
+    /// The flags that a message without a partner has, as far as they were looked at; else those of its base row.
+    fn flags_of(&self, mailbox: MailboxId, side: Side, id: Id) -> Result<Flags> {
+        if let Some(waiting) = self.scene.waiting.get(&(mailbox, side, id)) {
+            return Ok(waiting.flags.clone());
+        }
+        Ok(self
+            .scene
+            .state
+            .partner(mailbox, side, id)?
+            .map_or_else(Flags::none, |pair| pair.half(side).flags.clone()))
+    }
+
+    /// Plans the flags of two messages that met; they are set in the next phase.
+    fn merge_late(&mut self, pair: &Pair, to: Side, source: &Flags, target: &Flags) -> Result<()> {
+        let now = if to == Side::Left {
+            [target, source]
+        } else {
+            [source, target]
+        };
+        let merged = merge([&pair.halves[0].flags, &pair.halves[1].flags], now);
+        let Some(names) = self.scene.names.get(&pair.mailbox) else {
+            return Ok(());
+        };
+        let path = names.path.clone();
+        for on in Side::BOTH {
+            let (add, remove) = (merged.add[on as usize].clone(), merged.remove[on as usize].clone());
+            let from = on.other();
+            let (Some(id), Some(there), false) = (
+                pair.half(on).id,
+                pair.half(from).id,
+                add.is_empty() && remove.is_empty(),
+            ) else {
+                continue;
+            };
+            if self.scene.policy.of(from).flags == Rule::Spread {
+                let action = Action::SetFlags {
+                    on,
+                    ids: one(id),
+                    add,
+                    remove,
+                };
+                self.late.push(Step {
+                    mailbox: pair.mailbox,
+                    path: path.clone(),
+                    action,
+                    why: "met its equal",
+                });
+            } else {
+                self.scene
+                    .state
+                    .add_pending_flags(pair.mailbox, from, there, now[from as usize])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn base_row(mailbox: MailboxId, to: Side, target: Half, source: Half, identity: &Identity) -> Pair {
+    let halves = if to == Side::Left {
+        [target, source]
+    } else {
+        [source, target]
+    };
+    Pair {
+        id: PairId(0),
+        mailbox,
+        halves,
+        size: identity.size,
+        content: identity.content,
+        header: identity.header,
+        envelope: identity.envelope,
+    }
+}

@@ -1,0 +1,333 @@
+//! Sets flags, removes messages, makes and deletes mailboxes.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::sync_channel;
+
+use super::notes::{one, settle_flags};
+use super::{Executor, joined};
+use crate::error::{Failure, Result};
+use crate::model::{Flags, Gone, IdSet, MailboxId, PairId, RawName, Side};
+use crate::plan::{Action, Step};
+use crate::state::ProblemKey;
+use crate::store::{Done, Ticket, WriteJob};
+
+/// Messages of one job, by their id on the side that is changed.
+struct Batch {
+    mailbox: MailboxId,
+    open: IdSet,
+    add: Flags,
+    remove: Flags,
+    pairs: BTreeMap<u64, PairId>,
+}
+
+impl Executor<'_> {
+    /// Sets flags on both sides at once.
+    pub(super) fn set_flags<'p>(&mut self, steps: impl Iterator<Item = &'p Step>) -> Result<()> {
+        let mut jobs: [Vec<WriteJob>; 2] = Default::default();
+        let mut batches: [BTreeMap<Ticket, Batch>; 2] = Default::default();
+        for step in steps {
+            let Action::SetFlags { on, ids, add, remove } = &step.action else {
+                continue;
+            };
+            let Some(mailbox) = self.mailbox(step.mailbox, *on) else {
+                continue;
+            };
+            let ticket = Ticket(jobs[*on as usize].len() as u64);
+            let (ids, add, remove) = (ids.clone(), add.clone(), remove.clone());
+            let open = ids.clone();
+            let batch = Batch {
+                mailbox: step.mailbox,
+                open,
+                add: add.clone(),
+                remove: remove.clone(),
+                pairs: BTreeMap::new(),
+            };
+            batches[*on as usize].insert(ticket, batch);
+            jobs[*on as usize].push(WriteJob::Flags {
+                ticket,
+                mailbox,
+                ids,
+                add,
+                remove,
+            });
+        }
+        self.write(jobs, |executor, side, answer, done| {
+            let Some(batch) = batches[side as usize].get_mut(&answer) else {
+                return Ok(());
+            };
+            executor.book_flags(side, batch, done)
+        })
+    }
+
+    fn book_flags(&mut self, on: Side, batch: &mut Batch, done: Done) -> Result<()> {
+        let state = self.scene.state;
+        match done {
+            Done::Flags(seen) => {
+                for (id, flags) in seen {
+                    if let (true, Some(pair)) = (batch.open.remove(id), state.partner(batch.mailbox, on, id)?) {
+                        settle_flags(self, &pair, on, &batch.add, &batch.remove, Some(&flags))?;
+                        self.outcome.counts[on as usize].flags += 1;
+                        (self.scene.advance)(1);
+                    }
+                }
+            }
+            Done::Failed(ids, failure) | Done::Unknown(ids, failure) => {
+                let ids = if ids.is_empty() { batch.open.clone() } else { ids };
+                self.flags_wait(on, batch, &ids)?;
+                for id in ids.iter() {
+                    self.fail(ProblemKey::Message(batch.mailbox, on, id), failure.clone())?;
+                }
+                batch.open = batch.open.difference(&ids);
+            }
+            Done::Gone(ids) => batch.open = batch.open.difference(&ids),
+            Done::Finished => {
+                let rest = std::mem::take(&mut batch.open);
+                self.flags_wait(on, batch, &rest)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What was to be set waits on the side where it was changed first.
+    fn flags_wait(&self, on: Side, batch: &Batch, ids: &IdSet) -> Result<()> {
+        let from = on.other();
+        for pair in self.scene.state.pairs_by_ids(batch.mailbox, on, ids)? {
+            if let Some(id) = pair.half(from).id {
+                let flags = pair.half(from).flags.union(&batch.add).minus(&batch.remove);
+                self.scene.state.add_pending_flags(batch.mailbox, from, id, &flags)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes messages on both sides at once.
+    pub(super) fn remove<'p>(&mut self, steps: impl Iterator<Item = &'p Step>) -> Result<()> {
+        if self.stopping() {
+            return Ok(());
+        }
+        let mut jobs: [Vec<WriteJob>; 2] = Default::default();
+        let mut batches: [BTreeMap<Ticket, Batch>; 2] = Default::default();
+        for step in steps {
+            let Action::Remove { on, pairs } = &step.action else {
+                continue;
+            };
+            let (Some(mailbox), false) = (self.mailbox(step.mailbox, *on), self.blocked.contains(&step.mailbox)) else {
+                continue;
+            };
+            let pairs = self.pairs(pairs)?;
+            let messages: Vec<_> = pairs.iter().filter_map(|pair| pair.known(*on)).collect();
+            let ticket = Ticket(jobs[*on as usize].len() as u64);
+            let batch = Batch {
+                mailbox: step.mailbox,
+                open: messages.iter().map(|known| known.id).collect(),
+                add: Flags::none(),
+                remove: Flags::none(),
+                pairs: pairs
+                    .iter()
+                    .filter_map(|pair| Some((pair.half(*on).id?, pair.id)))
+                    .collect(),
+            };
+            batches[*on as usize].insert(ticket, batch);
+            jobs[*on as usize].push(WriteJob::Remove {
+                ticket,
+                mailbox,
+                path: step.path.clone(),
+                messages,
+            });
+        }
+        self.write(jobs, |executor, side, ticket, done| {
+            let Some(batch) = batches[side as usize].get_mut(&ticket) else {
+                return Ok(());
+            };
+            executor.book_removals(side, batch, done)
+        })
+    }
+
+    fn book_removals(&mut self, on: Side, batch: &mut Batch, done: Done) -> Result<()> {
+        let state = self.scene.state;
+        match done {
+            Done::Removed(ids) | Done::Gone(ids) => {
+                for id in ids.iter().filter(|&id| batch.open.contains(id)) {
+                    if let Some(pair) = batch.pairs.get(&id) {
+                        state.drop_pair(*pair)?;
+                    }
+                    state.settle(batch.mailbox, on, &one(id))?;
+                    self.outcome.counts[on as usize].removed += 1;
+                    (self.scene.advance)(1);
+                }
+                batch.open = batch.open.difference(&ids);
+            }
+            Done::Differs(ids) => {
+                // Not the message that was meant: the pair is over, and what is there is new (DESIGN 8a).
+                for id in ids.iter() {
+                    if let Some(pair) = batch.pairs.get(&id) {
+                        state.drop_pair(*pair)?;
+                    }
+                }
+                state.add_pending_new(batch.mailbox, on, &ids)?;
+                if !self.scene.stores[on as usize].keeps_flags() {
+                    state.drop_checkpoint(batch.mailbox, on)?;
+                    self.outcome.tainted.insert((batch.mailbox, on));
+                }
+                batch.open = batch.open.difference(&ids);
+            }
+            Done::Failed(ids, failure) | Done::Unknown(ids, failure) => {
+                let ids = if ids.is_empty() { batch.open.clone() } else { ids };
+                self.removals_wait(on, batch, &ids)?;
+                for id in ids.iter() {
+                    self.fail(ProblemKey::Message(batch.mailbox, on, id), failure.clone())?;
+                }
+                batch.open = batch.open.difference(&ids);
+            }
+            Done::Finished => {
+                let rest = std::mem::take(&mut batch.open);
+                self.removals_wait(on, batch, &rest)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn removals_wait(&mut self, on: Side, batch: &Batch, ids: &IdSet) -> Result<()> {
+        if !ids.is_empty() {
+            // A mailbox that still holds something is not deleted in this run.
+            self.blocked.insert(batch.mailbox);
+        }
+        for id in ids.iter() {
+            if let Some(pair) = batch.pairs.get(&id) {
+                self.scene.state.set_gone(*pair, on.other(), Gone::Pending)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes or deletes mailboxes, on both sides at once.
+    pub(super) fn change_mailboxes<'p>(&mut self, steps: impl Iterator<Item = &'p Step>) -> Result<()> {
+        if self.stopping() {
+            return Ok(());
+        }
+        let mut jobs: [Vec<WriteJob>; 2] = Default::default();
+        let mut about: [Vec<MailboxId>; 2] = Default::default();
+        for step in steps {
+            let (side, id) = (step.action.on().unwrap_or(Side::Left), step.mailbox);
+            let ticket = Ticket(jobs[side as usize].len() as u64);
+            let job = match (&step.action, self.mailbox(id, side)) {
+                (Action::CreateMailbox { .. }, _) => {
+                    let path = (self.scene.spell)(&step.path, side);
+                    WriteJob::Create {
+                        ticket,
+                        path,
+                        role: None,
+                    }
+                }
+                (Action::DeleteMailbox { .. }, Some(mailbox)) if !self.blocked.contains(&id) => {
+                    WriteJob::Delete { ticket, mailbox }
+                }
+                _ => continue,
+            };
+            about[side as usize].push(id);
+            jobs[side as usize].push(job);
+        }
+        self.write(jobs, |executor, side, ticket, done| {
+            let mailbox = about[side as usize][ticket.0 as usize];
+            executor.book_mailbox(side, mailbox, done)
+        })
+    }
+
+    fn book_mailbox(&mut self, on: Side, mailbox: MailboxId, done: Done) -> Result<()> {
+        let state = self.scene.state;
+        match done {
+            Done::Created { raw, .. } => {
+                // Ids under which the mailbox was known before it was made again mean nothing now.
+                state.void_ids(mailbox, on)?;
+                state.drop_place(mailbox, on)?;
+                state.set_place(mailbox, on, &raw, None)?;
+                self.name(mailbox, on, Some(raw));
+                self.outcome.counts[on as usize].mailboxes_created += 1;
+            }
+            Done::Deleted => {
+                state.drop_place(mailbox, on)?;
+                self.name(mailbox, on, None);
+                self.outcome.counts[on as usize].mailboxes_removed += 1;
+                self.outcome.tainted.insert((mailbox, on));
+                state.forget_mailbox(mailbox)?;
+            }
+            Done::Failed(_, failure) | Done::Unknown(_, failure) => self.mailbox_failed(on, mailbox, failure)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn mailbox_failed(&mut self, on: Side, mailbox: MailboxId, failure: Failure) -> Result<()> {
+        self.blocked.insert(mailbox);
+        self.outcome.tainted.extend(Side::BOTH.map(|side| (mailbox, side)));
+        self.fail(ProblemKey::Mailbox(mailbox, on), failure)
+    }
+
+    fn name(&mut self, mailbox: MailboxId, side: Side, raw: Option<RawName>) {
+        if let Some(names) = self.scene.names.get_mut(&mailbox) {
+            names.raw[side as usize] = raw;
+        }
+    }
+
+    /// Gives each side its jobs and takes in the answers; durable before it returns.
+    fn write(
+        &mut self,
+        jobs: [Vec<WriteJob>; 2],
+        mut book: impl FnMut(&mut Self, Side, Ticket, Done) -> Result<()>,
+    ) -> Result<()> {
+        let stores = self.scene.stores;
+        let [left, right] = jobs;
+        let busy = [!left.is_empty(), !right.is_empty()];
+        std::thread::scope(|scope| {
+            let (done_in, done) = sync_channel(2 * super::BATCH);
+            let workers: Vec<_> = [(Side::Left, left), (Side::Right, right)]
+                .into_iter()
+                .filter(|(_, jobs)| !jobs.is_empty())
+                .map(|(side, jobs)| {
+                    let done_in = done_in.clone();
+                    scope.spawn(move || write_one_side(stores[side as usize], side, jobs, &done_in))
+                })
+                .collect();
+            drop(done_in);
+            let mut booked = Ok(());
+            for (side, answer) in &done {
+                let answer: crate::store::Outcome = answer;
+                booked = booked.and_then(|()| book(self, side, answer.ticket, answer.done));
+            }
+            workers
+                .into_iter()
+                .map(|worker| joined(worker.join()))
+                .fold(booked, Result::and)
+        })?;
+        for side in Side::BOTH.into_iter().filter(|&side| busy[side as usize]) {
+            self.scene.stores[side as usize].flush()?;
+        }
+        self.scene.state.commit()
+    }
+}
+
+/// Feeds one store and marks its answers with its side.
+fn write_one_side(
+    store: &dyn crate::store::Store,
+    side: Side,
+    jobs: Vec<WriteJob>,
+    marked: &std::sync::mpsc::SyncSender<(Side, crate::store::Outcome)>,
+) -> Result<()> {
+    let (jobs_in, jobs_out) = sync_channel(jobs.len());
+    for job in jobs {
+        jobs_in.send(job).expect("the channel has room for all jobs");
+    }
+    drop(jobs_in);
+    std::thread::scope(|scope| {
+        let (done_in, done) = sync_channel(super::BATCH);
+        let writer = scope.spawn(move || store.write(jobs_out, done_in));
+        for answer in done {
+            if marked.send((side, answer)).is_err() {
+                break;
+            }
+        }
+        joined(writer.join())
+    })
+}

@@ -1,0 +1,206 @@
+//! Carries out a plan: journal, act, commit. One thread owns the books; the stores do the work.
+//!
+//! `notes` writes down what needs no act, `copy` transfers messages, `change` sets flags, removes and handles mailboxes,
+//! `books` turns answers into base rows, `recover` settles what a dirty stop left open.
+
+mod books;
+mod change;
+mod copy;
+mod notes;
+mod recover;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::error::{Failure, Kind, Reach, Result};
+use crate::model::{Envelope, Id, IdSet, Mailbox, MailboxId, MailboxPath, RawName, Side};
+use crate::plan::{Action, Phase, Plan, Policy, Step};
+use crate::state::{ProblemKey, State};
+use crate::store::{Stop, Store};
+
+pub use recover::recover;
+
+/// Everything that carrying out a plan needs.
+pub struct Scene<'a> {
+    /// The books.
+    pub state: &'a State,
+    /// Left and right.
+    pub stores: [&'a dyn Store; 2],
+    /// What each side calls its mailboxes; grows as mailboxes are made.
+    pub names: BTreeMap<MailboxId, Names>,
+    /// The name that a side gives to a mailbox of that name on the left.
+    pub spell: &'a Spell<'a>,
+    /// The smallest id that a new message can get, where known; for the journal.
+    pub next_ids: BTreeMap<(MailboxId, Side), Id>,
+    /// What the messages without a partner are known by, as far as they were looked at.
+    pub waiting: HashMap<(MailboxId, Side, Id), Envelope>,
+    /// What to do with changes that only show on the way.
+    pub policy: Policy,
+    /// The number of this run.
+    pub run: i64,
+    /// Set when the user asked to stop.
+    pub stop: Stop,
+    /// Is told of each message that is done.
+    pub advance: &'a (dyn Fn(u64) + Sync),
+}
+
+/// The name that a side gives to a mailbox.
+pub type Spell<'a> = dyn Fn(&MailboxPath, Side) -> MailboxPath + Sync + 'a;
+
+/// What a mailbox is called.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// On the left, decoded.
+    pub path: MailboxPath,
+    /// By each side's store; `None` where it does not have it.
+    pub raw: [Option<RawName>; 2],
+}
+
+impl Names {
+    /// The mailbox in the terms of that side's store.
+    pub fn mailbox(&self, id: MailboxId, side: Side) -> Option<Mailbox> {
+        let raw = self.raw[side as usize].clone()?;
+        Some(Mailbox { id, raw })
+    }
+}
+
+/// What one side got done to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages that arrived.
+    pub added: u64,
+    /// Messages whose flags were set.
+    pub flags: u64,
+    /// Messages moved.
+    pub moved: u64,
+    /// Messages removed.
+    pub removed: u64,
+    /// Mailboxes made.
+    pub mailboxes_created: u64,
+    /// Mailboxes deleted.
+    pub mailboxes_removed: u64,
+    /// Mailboxes renamed.
+    pub mailboxes_renamed: u64,
+}
+
+/// What was done and what was not.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// For each side.
+    pub counts: [Counts; 2],
+    /// Matched by content without a transfer.
+    pub paired: u64,
+    /// What failed; recorded in the state too.
+    pub failures: Vec<(ProblemKey, Failure)>,
+    /// Mailboxes whose checkpoint of that side must stay where it is.
+    pub tainted: BTreeSet<(MailboxId, Side)>,
+    /// The user asked to stop before all was done.
+    pub stopped: bool,
+}
+
+/// After so many answers, or so long, what was done is made durable.
+const BATCH: usize = 500;
+const BATCH_TIME: Duration = Duration::from_secs(5);
+
+/// Carries out a plan. `Err` means that the account could not go on; what was done until then is in the books all the
+/// same.
+pub fn run(plan: &Plan, scene: Scene<'_>) -> (Outcome, Result<()>) {
+    let mut executor = Executor {
+        scene,
+        outcome: Outcome::default(),
+        met: BTreeMap::new(),
+        blocked: BTreeSet::new(),
+        late: Vec::new(),
+    };
+    let result = executor.phases(plan);
+    let committed = executor.scene.state.commit();
+    (executor.outcome, result.and(committed))
+}
+
+/// A run under way.
+struct Executor<'a> {
+    scene: Scene<'a>,
+    outcome: Outcome,
+    /// Messages that turned out, while others arrived, to have a partner: nothing is to be copied of these.
+    met: BTreeMap<(MailboxId, Side), IdSet>,
+    /// Mailboxes in which nothing more is done in this run.
+    blocked: BTreeSet<MailboxId>,
+    /// Changes of flags that only showed while messages met.
+    late: Vec<Step>,
+}
+
+impl Executor<'_> {
+    fn phases(&mut self, plan: &Plan) -> Result<()> {
+        let steps = |phase| plan.steps.iter().filter(move |step| step.action.phase() == phase);
+        self.notes(steps(Phase::Note))?;
+        self.scene.state.commit()?;
+        self.change_mailboxes(steps(Phase::Create))?;
+        for (phase, to) in [(Phase::CopyLeft, Side::Left), (Phase::CopyRight, Side::Right)] {
+            self.copy(steps(phase), to)?;
+        }
+        let late = std::mem::take(&mut self.late);
+        self.set_flags(steps(Phase::Flags).chain(&late))?;
+        self.remove(steps(Phase::Remove))?;
+        self.change_mailboxes(steps(Phase::Delete).filter(|step| !matches!(step.action, Action::ForgetMailbox)))?;
+        for step in steps(Phase::Delete).filter(|step| matches!(step.action, Action::ForgetMailbox)) {
+            self.scene.state.forget_mailbox(step.mailbox)?;
+        }
+        Ok(())
+    }
+
+    /// Whether to begin nothing more.
+    fn stopping(&mut self) -> bool {
+        let stop = self.scene.stop.load(Ordering::Relaxed);
+        self.outcome.stopped |= stop;
+        stop
+    }
+
+    /// The mailbox in the terms of a side; `None` where that side does not have it.
+    fn mailbox(&self, id: MailboxId, side: Side) -> Option<Mailbox> {
+        self.scene.names.get(&id)?.mailbox(id, side)
+    }
+
+    /// Records that something could not be done. What reaches the account is told once, not for each of its messages.
+    fn fail(&mut self, key: ProblemKey, failure: Failure) -> Result<()> {
+        let key = match (failure.reach, key) {
+            (Reach::Account, ProblemKey::Message(_, side, _) | ProblemKey::Mailbox(_, side)) => {
+                ProblemKey::Account(side)
+            }
+            (Reach::Mailbox, ProblemKey::Message(mailbox, side, _)) => ProblemKey::Mailbox(mailbox, side),
+            _ => key,
+        };
+        if self.outcome.failures.iter().all(|(known, _)| *known != key) {
+            self.scene.state.add_problem(key, &failure)?;
+            self.outcome.failures.push((key, failure));
+        }
+        Ok(())
+    }
+}
+
+/// Knows when it is time to make things durable.
+struct Batch {
+    answers: usize,
+    begun: Instant,
+}
+
+impl Batch {
+    fn new() -> Self {
+        Self {
+            answers: 0,
+            begun: Instant::now(),
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.answers >= BATCH || (self.answers > 0 && self.begun.elapsed() > BATCH_TIME)
+    }
+}
+
+/// What a store's thread came to: its own error, or that it panicked, which is a bug but must not take the books with it.
+fn joined(result: std::thread::Result<Result<()>>) -> Result<()> {
+    result.unwrap_or_else(|_| {
+        Err(Failure::account(Kind::Partial, "a bug in homing: a worker stopped")
+            .hint("what was done is recorded; run again, and please report it"))
+    })
+}

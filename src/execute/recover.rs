@@ -1,0 +1,106 @@
+//! After a dirty stop: settles each open intent by looking.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Names;
+use crate::error::Result;
+use crate::model::{Flags, Gone, Half, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
+use crate::state::State;
+use crate::store::{Delivered, IntentId, Store};
+
+/// Adopts what arrived under intents that a cut run left open, and closes those of which nothing can be under way any
+/// more. What did not arrive is told as new again by the source and is sent again.
+///
+/// An append that may have been sent is recognised by its content, since in a mailbox with unpaired mail on both sides
+/// nothing is uploaded before what is there was compared. Its intent stays open for [`GRACE`] runs, since a dead client's
+/// session can still be executing it.
+pub fn recover(state: &State, stores: [&dyn Store; 2], names: &BTreeMap<MailboxId, Names>, run: i64) -> Result<u64> {
+    let mut adopted = 0;
+    for side in Side::BOTH {
+        let open: Vec<_> = state
+            .open_intents()?
+            .into_iter()
+            .filter(|intent| intent.side == side && intent.run != run)
+            .collect();
+        let places: Vec<(IntentId, Mailbox)> = open
+            .iter()
+            .filter_map(|intent| Some((intent.id, names.get(&intent.mailbox)?.mailbox(intent.mailbox, side)?)))
+            .collect();
+        if open.is_empty() {
+            continue;
+        }
+        let mut lost: BTreeMap<IntentId, IdSet> = open.iter().map(|intent| (intent.id, intent.ids.clone())).collect();
+        let mailboxes: BTreeMap<IntentId, MailboxId> = open.iter().map(|intent| (intent.id, intent.mailbox)).collect();
+        for found in stores[side as usize].delivered(&places)? {
+            if let Some(&mailbox) = mailboxes.get(&found.intent) {
+                lost.entry(found.intent).or_default().remove(found.source);
+                adopted += u64::from(adopt(state, mailbox, side, &found)?);
+            }
+        }
+        settle(state, side, stores[side as usize], &open, &lost, run)?;
+    }
+    state.commit()?;
+    Ok(adopted)
+}
+
+/// So many runs an append that may have been sent stays in the journal.
+const GRACE: i64 = 2;
+
+fn settle(
+    state: &State,
+    side: Side,
+    store: &dyn Store,
+    open: &[crate::state::Intent],
+    lost: &BTreeMap<IntentId, IdSet>,
+    run: i64,
+) -> Result<()> {
+    let mut closed = BTreeSet::new();
+    for intent in open {
+        // The source may not tell of these again by itself: its mailbox looks untouched.
+        if let Some(ids) = lost.get(&intent.id) {
+            state.add_pending_unpaired(intent.mailbox, side.other(), ids)?;
+        }
+        let may_be_under_way = !store.keeps_flags() && intent.run + GRACE >= run;
+        if !may_be_under_way && closed.insert(intent.id) {
+            state.close_intent(intent.id)?;
+        }
+    }
+    Ok(())
+}
+
+/// A file that was delivered and not yet in the books.
+fn adopt(state: &State, mailbox: MailboxId, side: Side, found: &Delivered) -> Result<bool> {
+    let from = side.other();
+    if state.partner(mailbox, side, found.id)?.is_some() || state.partner(mailbox, from, found.source)?.is_some() {
+        return Ok(false);
+    }
+    // Which flags both sides agreed on is not known: each side's count as changes, and both get the union.
+    let target = Half {
+        id: Some(found.id),
+        flags: Flags::none(),
+        unseen: false,
+        gone: Gone::No,
+        size: Some(found.identity.size),
+        date: Some(found.date),
+    };
+    let source = Half {
+        id: Some(found.source),
+        date: Some(found.date),
+        ..Half::default()
+    };
+    let halves = if side == Side::Left {
+        [target, source]
+    } else {
+        [source, target]
+    };
+    state.add_pair(&Pair {
+        id: PairId(0),
+        mailbox,
+        halves,
+        size: found.identity.size,
+        content: found.identity.content,
+        header: found.identity.header,
+        envelope: found.identity.envelope,
+    })?;
+    Ok(true)
+}

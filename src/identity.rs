@@ -1,0 +1,267 @@
+//! What a message is known by: content digest, header digest and envelope key (DESIGN 5).
+//!
+//! Header bytes are not the same on every server, so the two header hashes are made over a folded form (HAZARDS 17): field
+//! names in lower case, lines unfolded, runs of white space as one space, bytes from 0x80 up as `X`, CR and NUL dropped.
+//! They propose; only the content digest proves.
+
+use crate::model::{ContentDigest, EnvelopeKey, HeaderDigest, Identity};
+
+/// Header bytes beyond this are not looked at; hostile mail has headers of any length.
+const HEADER_LIMIT: usize = 256 * 1024;
+
+/// Fields that sync tools and mailbox formats add to their copies; a message is the same with and without them.
+const TOOL_FIELDS: [&[u8]; 6] = [
+    b"x-tuid",
+    b"x-offlineimap",
+    b"status",
+    b"x-status",
+    b"x-keywords",
+    b"x-uid",
+];
+
+/// The fields of the envelope key, in the order in which they are hashed. The first must be there.
+const KEY_FIELDS: [&[u8]; 4] = [b"message-id", b"date", b"from", b"subject"];
+
+/// Takes in a message in canonical form piece by piece; keeps no more of it than the header.
+#[derive(Debug, Clone)]
+pub struct Digester {
+    content: blake3::Hasher,
+    size: u64,
+    header: Vec<u8>,
+    in_header: bool,
+}
+
+impl Default for Digester {
+    fn default() -> Self {
+        Self {
+            content: blake3::Hasher::new(),
+            size: 0,
+            header: Vec::new(),
+            in_header: true,
+        }
+    }
+}
+
+impl Digester {
+    /// Nothing taken in yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.content.update(bytes);
+        self.size += bytes.len() as u64;
+        if self.in_header {
+            self.collect_header(bytes);
+        }
+    }
+
+    fn collect_header(&mut self, bytes: &[u8]) {
+        // The blank line can lie across the border of two pieces: look again at the last bytes of what is there.
+        let from = self.header.len().saturating_sub(3);
+        let room = HEADER_LIMIT - self.header.len();
+        self.header.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if let Some(end) = header_end(&self.header, from) {
+            self.header.truncate(end);
+            self.in_header = false;
+        } else if self.header.len() == HEADER_LIMIT {
+            self.in_header = false;
+        }
+    }
+
+    /// What the bytes taken in are known by.
+    pub fn finish(self) -> Identity {
+        Identity {
+            size: self.size,
+            content: ContentDigest(first_16(&self.content.finalize())),
+            header: header_digest(&self.header),
+            envelope: envelope_key(&self.header),
+        }
+    }
+}
+
+/// The digest of a header block (with or without the blank line at its end), without fields that sync tools add.
+pub fn header_digest(header: &[u8]) -> HeaderDigest {
+    let mut hash = blake3::Hasher::new();
+    for field in fields(header) {
+        if TOOL_FIELDS.iter().all(|tool| field.name != *tool) {
+            hash.update(&field.name).update(b":").update(&field.value).update(b"\n");
+        }
+    }
+    HeaderDigest(first_16(&hash.finalize()))
+}
+
+/// The key made of Message-ID, Date, From and Subject, from a header block or just these fields of it; of a field that
+/// stands there twice the first counts. `None` without a Message-ID.
+pub fn envelope_key(header: &[u8]) -> Option<EnvelopeKey> {
+    let mut found: [Option<Vec<u8>>; KEY_FIELDS.len()] = Default::default();
+    for field in fields(header) {
+        if let Some(at) = KEY_FIELDS.iter().position(|name| field.name == *name) {
+            found[at].get_or_insert(field.value);
+        }
+    }
+    found[0].as_ref().filter(|id| !id.is_empty())?;
+    let mut hash = blake3::Hasher::new();
+    for value in &found {
+        hash.update(value.as_deref().unwrap_or_default()).update(b"\n");
+    }
+    Some(EnvelopeKey(first_16(&hash.finalize())))
+}
+
+/// The content digest of a whole message in memory.
+pub fn content_digest(canonical: &[u8]) -> ContentDigest {
+    ContentDigest(first_16(&blake3::hash(canonical)))
+}
+
+fn first_16(hash: &blake3::Hash) -> [u8; 16] {
+    let mut out = [0; 16];
+    out.copy_from_slice(&hash.as_bytes()[..16]);
+    out
+}
+
+/// Where the header ends: behind the line end that comes before a blank line, or at once where the first line is blank.
+/// Only line ends at or behind `from` are looked at.
+fn header_end(bytes: &[u8], from: usize) -> Option<usize> {
+    if matches!(bytes, [b'\n', ..] | [b'\r', b'\n', ..]) {
+        return Some(0);
+    }
+    (from..bytes.len()).find_map(|i| match &bytes[i..] {
+        [b'\n', b'\n', ..] | [b'\n', b'\r', b'\n', ..] => Some(i + 1),
+        _ => None,
+    })
+}
+
+/// A header field in folded form.
+struct Field {
+    name: Vec<u8>,
+    value: Vec<u8>,
+}
+
+fn fields(header: &[u8]) -> impl Iterator<Item = Field> + '_ {
+    let header = &header[..header.len().min(HEADER_LIMIT)];
+    let header = &header[..header_end(header, 0).unwrap_or(header.len())];
+    let mut lines = header.split(|&b| b == b'\n').peekable();
+    std::iter::from_fn(move || {
+        let mut field = lines.next()?.to_vec();
+        while let Some(more) = lines.next_if(|line| matches!(line.first(), Some(b' ' | b'\t'))) {
+            field.extend_from_slice(more);
+        }
+        Some(field)
+    })
+    .filter_map(|line| {
+        let colon = line.iter().position(|&b| b == b':').unwrap_or(line.len());
+        let (name, value) = line.split_at(colon);
+        let name = fold(name).to_ascii_lowercase();
+        let value = fold(value.get(1..).unwrap_or_default());
+        (!name.is_empty() || !value.is_empty()).then_some(Field { name, value })
+    })
+}
+
+/// Bytes as they look on the most lossy server, white space collapsed and trimmed.
+fn fold(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut gap = false;
+    for &b in bytes {
+        match b {
+            b'\r' | 0 => {}
+            b' ' | b'\t' => gap = !out.is_empty(),
+            _ => {
+                if std::mem::take(&mut gap) {
+                    out.push(b' ');
+                }
+                out.push(if b < 0x80 { b } else { b'X' });
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MAIL: &[u8] =
+        b"Message-ID: <1@example.org>\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\nFrom: Ada <ada@example.org>\r\n\
+          Subject: a\r\n  long one\r\nX-Other: 1\r\n\r\nbody\r\n";
+
+    fn identity(bytes: &[u8]) -> Identity {
+        let mut digester = Digester::new();
+        digester.update(bytes);
+        digester.finish()
+    }
+
+    fn replaced(from: &str, to: &str) -> Vec<u8> {
+        let mail = String::from_utf8(MAIL.to_vec()).unwrap();
+        assert!(mail.contains(from), "{from}");
+        mail.replace(from, to).into_bytes()
+    }
+
+    #[test]
+    fn what_changes_which_hash() {
+        let base = identity(MAIL);
+        // (change, envelope key stays, header digest stays, content stays)
+        let rows = [
+            (replaced("body", "BODY"), true, true, false),
+            (replaced("X-Other: 1", "X-Other: 2"), true, false, false),
+            (
+                replaced("X-Other: 1\r\n", "X-Other: 1\r\nX-TUID: abc\r\n"),
+                true,
+                true,
+                false,
+            ),
+            (replaced("Subject: a", "Subject: b"), false, false, false),
+            (replaced("a\r\n  long", "a long"), true, true, false),
+            (replaced("Message-ID", "Message-Id"), true, true, false),
+            (replaced("\r\n", "\n"), true, true, false),
+        ];
+        for (mail, key, header, content) in rows {
+            let now = identity(&mail);
+            let shown = String::from_utf8_lossy(&mail);
+            assert_eq!(now.envelope == base.envelope, key, "{shown}");
+            assert_eq!(now.header == base.header, header, "{shown}");
+            assert_eq!(now.content == base.content, content, "{shown}");
+        }
+    }
+
+    #[test]
+    fn eight_bit_is_an_x_and_nul_is_nothing() {
+        assert_eq!(
+            header_digest(b"Subject: caf\xe9 \0x\n"),
+            header_digest(b"subject:cafX x\r\n")
+        );
+    }
+
+    #[test]
+    fn no_message_id_no_key() {
+        assert_eq!(identity(b"Subject: x\r\n\r\n").envelope, None);
+        assert_eq!(identity(b"Message-ID: \r\nSubject: x\r\n\r\n").envelope, None);
+        assert_eq!(identity(b"\r\nMessage-ID: <in@body>\r\n").envelope, None);
+        assert_eq!(identity(b"").size, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_make_no_difference(mail in proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b':'), any::<u8>()], 0..200),
+                                     cuts in proptest::collection::vec(1usize..20, 1..30)) {
+            let mut digester = Digester::new();
+            let mut rest = mail.as_slice();
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() { break; }
+                let (now, later) = rest.split_at((*cut).min(rest.len()));
+                digester.update(now);
+                rest = later;
+            }
+            prop_assert_eq!(digester.finish(), identity(&mail));
+        }
+
+        #[test]
+        fn the_header_alone_gives_the_same_hashes(mail in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b':'), Just(b'm'), any::<u8>()], 0..200)) {
+            let whole = identity(&mail);
+            let end = header_end(&mail, 0).unwrap_or(mail.len());
+            prop_assert_eq!(header_digest(&mail[..end]), whole.header);
+            prop_assert_eq!(envelope_key(&mail[..end]), whole.envelope);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! From a host name to a connection that has greeted us, encrypted as configured.
+
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::capability::Capabilities;
+use super::command::Command;
+use super::pipeline::Conn;
+use super::pool::Account;
+use super::response::{Reply, Status};
+use super::wire::{Counters, Stream, Wire, lost, stopped};
+use super::{Options, Tls, quirks, tls};
+use crate::error::{Failure, Kind, Result, Retry};
+
+/// No address is worth waiting longer for.
+const LONGEST_CONNECT: Duration = Duration::from_secs(20);
+
+/// Opens a connection up to the point where login can begin; true: the server has logged us in already.
+pub(super) fn open(account: &Account) -> Result<(Conn, bool)> {
+    let options = &account.options;
+    if account.options.stop.load(Ordering::Relaxed) {
+        return Err(stopped());
+    }
+    let tcp = dial(options)?;
+    refuse_cleartext(&tcp, options)?;
+    let connected = match options.tls {
+        Tls::Implicit => {
+            timeouts(&tcp, options)?;
+            tls::encrypt(tcp, options).and_then(|tls| greet(account, Stream::Tls(Box::new(tls))))
+        }
+        Tls::StartTls => start_tls(account, tcp),
+        Tls::None => greet(account, Stream::Plain(tcp)),
+    };
+    connected.map_err(|failure| explain(failure, options))
+}
+
+/// Tries each address of the host.
+fn dial(options: &Options) -> Result<TcpStream> {
+    let unreachable = |why: String| {
+        let what = format!("{}:{} cannot be reached: {why}", options.host, options.port);
+        Failure::account(Kind::Temporary, what).retry(Retry::Now)
+    };
+    let addresses = (options.host.as_str(), options.port)
+        .to_socket_addrs()
+        .map_err(|e| unreachable(e.to_string()))?;
+    let mut last = "the name has no address".to_owned();
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, options.timeout.min(LONGEST_CONNECT)) {
+            Ok(tcp) => return Ok(tcp),
+            Err(error) => last = error.to_string(),
+        }
+    }
+    Err(unreachable(last))
+}
+
+fn timeouts(tcp: &TcpStream, options: &Options) -> Result<()> {
+    tcp.set_read_timeout(Some(options.timeout))
+        .and_then(|()| tcp.set_write_timeout(Some(options.timeout)))
+        .map_err(|e| lost(&e))
+}
+
+/// Mail and password go in clear only over loopback, unless the user said otherwise.
+fn refuse_cleartext(tcp: &TcpStream, options: &Options) -> Result<()> {
+    let is_local = tcp.peer_addr().is_ok_and(|a: SocketAddr| a.ip().to_canonical().is_loopback());
+    if options.tls != Tls::None || options.allow_cleartext || is_local {
+        return Ok(());
+    }
+    let what = format!("{} is not this machine and `tls = \"none\"` would show the password to the network", options.host);
+    Err(Failure::account(Kind::Config, what).hint("use `tls = \"implicit\"` or `\"starttls\"`, or `allow-cleartext = true`"))
+}
+
+fn conn(account: &Account, stream: Stream) -> Result<Conn> {
+    let options = &account.options;
+    Counters::add(&account.counters.connections, 1);
+    let wire = Wire::new(stream, options.timeout, account.counters.clone(), options.stop.clone())?;
+    Ok(Conn::new(wire, account.counters.clone(), account.serial.clone()))
+}
+
+fn greet(account: &Account, stream: Stream) -> Result<(Conn, bool)> {
+    let mut conn = conn(account, stream)?;
+    let logged_in = greeted(&conn.greeting()?)?;
+    Ok((conn, logged_in))
+}
+
+fn greeted(reply: &Reply) -> Result<bool> {
+    match reply.status {
+        Status::Ok => Ok(false),
+        Status::Preauth => Ok(true),
+        _ => Err(quirks::turned_away(reply)),
+    }
+}
+
+/// RFC 9051 §6.2.1: what the server said before the encryption counts for nothing.
+fn start_tls(account: &Account, tcp: TcpStream) -> Result<(Conn, bool)> {
+    let options = &account.options;
+    let refuse = |what: &str| Failure::account(Kind::Config, what).hint("try `tls = \"implicit\"`");
+    let mut plain = conn(account, Stream::Plain(tcp))?;
+    if greeted(&plain.greeting()?)? {
+        // PREAUTH leaves no room for STARTTLS, so somebody in between could have sent it.
+        return Err(refuse("the server logs in before the encryption that STARTTLS asks for"));
+    }
+    let reply = plain.ask(Command::new("STARTTLS"), |_| ())?;
+    if !reply.is_ok() {
+        return Err(refuse(&format!("the server refuses STARTTLS: {}", reply.text)));
+    }
+    let tcp = plain.into_plain()?;
+    timeouts(&tcp, options)?;
+    let stream = Stream::Tls(Box::new(tls::encrypt(tcp, options)?));
+    let wire = Wire::new(stream, options.timeout, account.counters.clone(), options.stop.clone())?;
+    let mut conn = Conn::new(wire, account.counters.clone(), account.serial.clone());
+    conn.capabilities = Capabilities::default();
+    Ok((conn, false))
+}
+
+/// Adds to a failure of trust what the user needs to decide: the fingerprint of what is there.
+fn explain(failure: Failure, options: &Options) -> Failure {
+    if failure.kind != Kind::Config || failure.hint.is_some() || options.tls == Tls::None {
+        return failure;
+    }
+    let ways_out = "`ca-file` names the authority to trust, `tls-fingerprint` this very certificate";
+    let shown = (options.tls == Tls::Implicit)
+        .then(|| dial(options).ok())
+        .flatten()
+        .filter(|tcp| timeouts(tcp, options).is_ok())
+        .and_then(|tcp| tls::look(tcp, options));
+    match shown {
+        Some(shown) => failure.hint(format!("{ways_out}; its SHA-256 is {}", tls::hex(&shown))),
+        None => failure.hint(ways_out),
+    }
+}

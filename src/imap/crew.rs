@@ -1,0 +1,219 @@
+//! Workers: a thread for each connection, as many as the work is worth, fed from one queue.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::pool::Account;
+use crate::error::{Failure, Kind, Result};
+
+/// So much waiting work for each connection makes another one worth its login.
+const WORTH: u64 = 250;
+/// The caller is asked for no more work while so much waits.
+const ENOUGH: u64 = 4 * WORTH;
+/// How long a wait lasts before it looks around.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// A piece of work for a connection.
+pub(super) trait Task: Send {
+    /// About how many messages it is.
+    fn weight(&self) -> u64;
+}
+
+/// Work that waits.
+pub(super) struct Queue<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+struct State<T> {
+    tasks: VecDeque<T>,
+    weight: u64,
+    /// No more work will come.
+    closed: bool,
+    /// Nobody wants the answers any more.
+    abandoned: bool,
+    workers: usize,
+}
+
+impl<T: Task> Queue<T> {
+    fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                tasks: VecDeque::new(),
+                weight: 0,
+                closed: false,
+                abandoned: false,
+                workers: 0,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, task: T) {
+        let mut state = self.state();
+        state.weight += task.weight();
+        state.tasks.push_back(task);
+        self.changed.notify_all();
+    }
+
+    /// Gives a task back that could not be done here.
+    pub(super) fn put_back(&self, task: T) {
+        let mut state = self.state();
+        state.weight += task.weight();
+        state.tasks.push_front(task);
+        self.changed.notify_all();
+    }
+
+    /// The next task that `suits`, if one waits.
+    pub(super) fn try_take(&self, suits: impl Fn(&T) -> bool) -> Option<T> {
+        let mut state = self.state();
+        if state.abandoned {
+            return None;
+        }
+        let at = state.tasks.iter().position(suits)?;
+        let task = state.tasks.remove(at)?;
+        state.weight -= task.weight().min(state.weight);
+        self.changed.notify_all();
+        Some(task)
+    }
+
+    /// The next task; waits for one, and `None` means that none will come.
+    pub(super) fn take(&self) -> Option<T> {
+        loop {
+            if let Some(task) = self.try_take(|_| true) {
+                return Some(task);
+            }
+            let state = self.state();
+            if state.abandoned || (state.closed && state.tasks.is_empty()) {
+                return None;
+            }
+            if state.tasks.is_empty() {
+                drop(self.changed.wait_timeout(state, GLANCE));
+            }
+        }
+    }
+
+    /// Nobody wants the answers any more: workers find no more work.
+    pub(super) fn abandon(&self) {
+        self.state().abandoned = true;
+        self.changed.notify_all();
+    }
+
+    fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn is_over(&self) -> bool {
+        self.state().abandoned
+    }
+
+    /// Waits until there is room for more; workers that are gone make none.
+    fn wait_for_room(&self) {
+        let mut state = self.state();
+        while state.weight >= ENOUGH && state.workers > 0 && !state.abandoned {
+            state = self.changed.wait_timeout(state, GLANCE).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Counts one more worker in if the work is worth it.
+    fn hires(&self, limit: usize) -> bool {
+        let mut state = self.state();
+        let worth = !state.tasks.is_empty() && (state.workers == 0 || state.weight >= WORTH * state.workers as u64);
+        let hires = worth && state.workers < limit && !state.abandoned;
+        state.workers += usize::from(hires);
+        hires
+    }
+
+    /// Counts a worker out; true: it was the last.
+    fn leaves(&self) -> bool {
+        let mut state = self.state();
+        state.workers -= 1;
+        self.changed.notify_all();
+        state.workers == 0
+    }
+}
+
+/// Hands out work as it comes: `next` gives `None` when there is no more, and may give nothing for now.
+///
+/// A worker that fails leaves; the failure of the last one is the account's.
+pub(super) fn serve<T: Task>(
+    account: &Account,
+    mut next: impl FnMut() -> Option<Vec<T>>,
+    worker: impl Fn(&Queue<T>) -> Result<()> + Sync,
+) -> Result<()> {
+    let queue = Queue::new();
+    let fatal = Mutex::new(None);
+    let work = || run(account, &queue, &worker, &fatal);
+    std::thread::scope(|scope| {
+        while !queue.is_over() {
+            queue.wait_for_room();
+            let Some(tasks) = next() else { break };
+            for task in tasks {
+                queue.put(task);
+            }
+            while queue.hires(account.limit()) {
+                scope.spawn(work);
+            }
+        }
+        queue.close();
+    });
+    match fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(failure) => Err(failure),
+        None => Ok(()),
+    }
+}
+
+/// Hands out work that is all known, and each answer to `each` on the calling thread.
+pub(super) fn spread<T: Task, A: Send>(
+    account: &Account,
+    tasks: Vec<T>,
+    worker: impl Fn(&Queue<T>, &SyncSender<A>) -> Result<()> + Sync,
+    each: &mut dyn FnMut(A),
+) -> Result<()> {
+    let queue = Queue::new();
+    let fatal = Mutex::new(None);
+    for task in tasks {
+        queue.put(task);
+    }
+    queue.close();
+    let (answers, inbox) = mpsc::sync_channel(64);
+    std::thread::scope(|scope| {
+        while queue.hires(account.limit()) {
+            let (answers, queue, worker, fatal) = (answers.clone(), &queue, &worker, &fatal);
+            scope.spawn(move || run(account, queue, &|queue: &Queue<T>| worker(queue, &answers), fatal));
+        }
+        drop(answers);
+        for answer in inbox {
+            each(answer);
+        }
+    });
+    match fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(failure) => Err(failure),
+        None => Ok(()),
+    }
+}
+
+fn run<T: Task>(
+    account: &Account,
+    queue: &Queue<T>,
+    worker: &(impl Fn(&Queue<T>) -> Result<()> + Sync),
+    fatal: &Mutex<Option<Failure>>,
+) {
+    let outcome = worker(queue);
+    let last = queue.leaves();
+    let Err(failure) = outcome else { return };
+    if !last && failure.kind == Kind::Temporary {
+        // The others take over; the server may not want so many of us.
+        account.lower_limit(account.limit() - 1);
+        return;
+    }
+    *fatal.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+    queue.abandon();
+}

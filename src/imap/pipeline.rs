@@ -1,0 +1,488 @@
+//! Commands in flight on one connection: they go out before earlier ones are answered, within a window that cannot
+//! deadlock.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::capability::{Capabilities, NonSync};
+use super::command::{Command, Part};
+use super::response::{self, Data, Reply, Response, Status};
+use super::wire::{Counters, Keep, Literals, Wire};
+use crate::error::{Failure, Kind, Result, Retry};
+
+/// The most that waits unanswered on a connection: a server that is busy sending us bodies reads no more than its socket
+/// buffer holds, and we must not block on it (DESIGN 4, "No deadlock").
+const WINDOW: u64 = 4 << 10;
+/// The same for appends, whose answers are a line each.
+const UPLOAD_WINDOW: u64 = 1 << 20;
+/// The most commands without an answer; appends in flight are what a crash leaves in doubt.
+const DEPTH: usize = 64;
+
+/// A connection that has greeted us.
+pub(super) struct Conn {
+    pub(super) wire: Wire,
+    pub(super) capabilities: Capabilities,
+    /// What the server confirmed to have enabled.
+    pub(super) enabled: Capabilities,
+    /// The account takes one command at a time (HAZARDS 3).
+    serial: Arc<AtomicBool>,
+    counters: Arc<Counters>,
+    last_tag: u64,
+    line: Vec<u8>,
+    /// Tags of commands whose answer concerns nobody: ENABLE, LOGOUT.
+    background: Vec<u64>,
+    /// In step: each command was answered.
+    pub(super) clean: bool,
+}
+
+impl Conn {
+    pub(super) fn new(wire: Wire, counters: Arc<Counters>, serial: Arc<AtomicBool>) -> Self {
+        Self {
+            wire,
+            capabilities: Capabilities::default(),
+            enabled: Capabilities::default(),
+            serial,
+            counters,
+            last_tag: 0,
+            line: Vec::new(),
+            background: Vec::new(),
+            clean: true,
+        }
+    }
+
+    /// Whether several commands may be in flight.
+    pub(super) fn pipelines(&self) -> bool {
+        !self.serial.load(Ordering::Relaxed)
+    }
+
+    /// From now on the account takes one command at a time.
+    pub(super) fn distrust(&self) {
+        self.serial.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends a command and does not wait; its answer is looked at whenever it comes.
+    pub(super) fn send_behind(&mut self, words: &str) {
+        let tag = self.next_tag();
+        self.wire.queue(format!("H{tag} {words}\r\n").as_bytes());
+        self.background.push(tag);
+    }
+
+    /// One command, its answer and what came with it.
+    pub(super) fn ask(&mut self, command: Command, mut each: impl FnMut(Data<'_>)) -> Result<Reply> {
+        let mut pipeline = Pipeline::new(self);
+        pipeline.push(command, ());
+        let mut last = None;
+        while let Some(event) = pipeline.next(&mut Keep)? {
+            match event {
+                Event::Data(_, data) => each(data),
+                Event::Done((), reply) => last = Some(reply),
+            }
+        }
+        last.ok_or_else(|| out_of_step("it left a command unanswered"))
+    }
+
+    /// Waits for the answers of what was sent behind.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        self.wire.flush()?;
+        let mut line = std::mem::take(&mut self.line);
+        while !self.background.is_empty() {
+            self.wire.read_line(&mut line, &mut Keep)?;
+            match response::parse(&line) {
+                Response::Data(data) => self.note(&data)?,
+                Response::Tagged(tag, _) => self.background.retain(|&other| other != tag),
+                Response::Continue(_) => {}
+                Response::Garbled => return Err(out_of_step("an answer cannot be read")),
+            }
+        }
+        self.line = line;
+        Ok(())
+    }
+
+    /// One command in several steps: `answer` gets each challenge and says what to send.
+    pub(super) fn converse(&mut self, words: &str, mut answer: impl FnMut(&[u8]) -> Result<String>) -> Result<Reply> {
+        let tag = self.next_tag();
+        self.clean = false;
+        self.wire.queue(format!("H{tag} {words}\r\n").as_bytes());
+        let mut line = Vec::new();
+        loop {
+            Counters::add(&self.counters.round_trips, 1);
+            self.wire.flush()?;
+            self.wire.read_line(&mut line, &mut Keep)?;
+            match response::parse(&line) {
+                Response::Continue(challenge) => {
+                    let answer = answer(challenge)?;
+                    self.wire.queue(format!("{answer}\r\n").as_bytes());
+                }
+                Response::Tagged(told, reply) if told == tag => {
+                    if let super::code::Code::Capability(capabilities) = &reply.code {
+                        self.capabilities = capabilities.clone();
+                    }
+                    self.clean = true;
+                    return Ok(reply);
+                }
+                Response::Data(data) => self.note(&data)?,
+                _ => return Err(out_of_step("an answer cannot be read")),
+            }
+        }
+    }
+
+    /// Reads the greeting.
+    pub(super) fn greeting(&mut self) -> Result<Reply> {
+        self.wire.read_line(&mut self.line, &mut Keep)?;
+        let line = std::mem::take(&mut self.line);
+        match response::parse(&line) {
+            Response::Data(Data::Status(reply)) => {
+                if let super::code::Code::Capability(capabilities) = &reply.code {
+                    self.capabilities = capabilities.clone();
+                }
+                Ok(reply)
+            }
+            _ => Err(Failure::account(Kind::Config, "what answers there is no IMAP server")
+                .hint("check `host`, `port` and `tls`")),
+        }
+    }
+
+    /// Gives back the TCP connection for STARTTLS; see [`Wire::take_plain`].
+    pub(super) fn into_plain(mut self) -> Result<std::net::TcpStream> {
+        self.clean = false;
+        self.wire.take_plain()
+    }
+
+    fn next_tag(&mut self) -> u64 {
+        self.last_tag += 1;
+        Counters::add(&self.counters.commands, 1);
+        self.last_tag
+    }
+
+    /// Takes note of what concerns the connection as a whole.
+    fn note(&mut self, data: &Data<'_>) -> Result<()> {
+        match data {
+            Data::Capability(capabilities) => self.capabilities = capabilities.clone(),
+            Data::Enabled(enabled) => self.enabled = enabled.clone(),
+            Data::Malformed => Counters::add(&self.counters.skipped, 1),
+            Data::Status(reply) if reply.status == Status::Bye => {
+                let what = format!("the server closed the connection: {}", reply.text);
+                return Err(Failure::account(Kind::Temporary, what).retry(Retry::Now));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        if self.clean && self.wire.flush().is_ok() {
+            // RFC 9051 §6.1.3; nobody waits for the answer.
+            self.wire.queue(b"HX LOGOUT\r\n");
+            let _ = self.wire.flush();
+        }
+    }
+}
+
+fn out_of_step(why: &str) -> Failure {
+    Failure::account(Kind::Temporary, format!("the server is out of step: {why}")).retry(Retry::Now)
+}
+
+struct Sent<C> {
+    tag: u64,
+    what: C,
+    size: u64,
+    uploads: bool,
+    /// It shared the wire with another command, before it or after it.
+    crowded: bool,
+}
+
+/// What comes back.
+pub(super) enum Event<'a, C> {
+    /// Untagged data, and the oldest command in flight, which it most likely answers.
+    Data(&'a mut C, Data<'a>),
+    /// A command's answer.
+    Done(C, Reply),
+}
+
+/// Commands of one errand on a connection; `C` is what the errand must remember of each. Dropped before all is answered,
+/// it leaves the connection unusable.
+pub(super) struct Pipeline<'c, C> {
+    pub(super) conn: &'c mut Conn,
+    waiting: VecDeque<(Command, C)>,
+    sent: VecDeque<Sent<C>>,
+    /// What is left of the command sent last, which waits for the server's go-ahead.
+    held: VecDeque<Part>,
+    line: Vec<u8>,
+}
+
+impl<'c, C> Pipeline<'c, C> {
+    pub(super) fn new(conn: &'c mut Conn) -> Self {
+        let line = std::mem::take(&mut conn.line);
+        Self {
+            conn,
+            waiting: VecDeque::new(),
+            sent: VecDeque::new(),
+            held: VecDeque::new(),
+            line,
+        }
+    }
+
+    /// Queues a command; it goes out as soon as the window has room.
+    pub(super) fn push(&mut self, command: Command, what: C) {
+        self.waiting.push_back((command, what));
+    }
+
+    /// Whether another command would go out soon: none waits for room.
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting.is_empty() && self.held.is_empty() && self.sent.len() < self.depth()
+    }
+
+    /// How many commands are not answered yet.
+    pub(super) fn open(&self) -> usize {
+        self.waiting.len() + self.sent.len()
+    }
+
+    /// Sends what there is room for without waiting for anything.
+    pub(super) fn pump(&mut self) -> Result<()> {
+        let outcome = self.send_some();
+        self.conn.clean &= outcome.is_ok();
+        outcome
+    }
+
+    /// Waits for the next event; `None` when all commands are answered.
+    pub(super) fn next<'a>(&'a mut self, errand: &mut dyn Errand<C>) -> Result<Option<Event<'a, C>>> {
+        let step = match self.step(errand) {
+            Ok(step) => step,
+            Err(failure) => {
+                self.conn.clean = false;
+                return Err(failure);
+            }
+        };
+        match (step, self.sent.front_mut()) {
+            (Step::Done(what, reply), _) => Ok(Some(Event::Done(what, reply))),
+            (Step::Data, Some(front)) => {
+                let Response::Data(data) = response::parse(&self.line) else {
+                    return Err(out_of_step("an untagged line cannot be read"));
+                };
+                self.conn.note(&data)?;
+                Ok(Some(Event::Data(&mut front.what, data)))
+            }
+            (Step::Data | Step::Idle, _) => Ok(None),
+        }
+    }
+
+    /// The commands that were not answered: those that the server may have seen first, then those that never went out
+    /// in full.
+    pub(super) fn into_open(mut self) -> (Vec<C>, Vec<C>) {
+        self.conn.clean = false;
+        let mut seen: Vec<C> = Vec::new();
+        let mut unseen: Vec<C> = Vec::new();
+        let partial = !self.held.is_empty();
+        let sent = std::mem::take(&mut self.sent);
+        let last = sent.len().saturating_sub(1);
+        for (n, sent) in sent.into_iter().enumerate() {
+            if partial && n == last {
+                unseen.push(sent.what);
+            } else {
+                seen.push(sent.what);
+            }
+        }
+        unseen.extend(std::mem::take(&mut self.waiting).into_iter().map(|(_, what)| what));
+        (seen, unseen)
+    }
+
+    fn depth(&self) -> usize {
+        if self.conn.pipelines() { DEPTH } else { 1 }
+    }
+
+    fn send_some(&mut self) -> Result<()> {
+        while self.held.is_empty() && self.fits() {
+            let Some((command, what)) = self.waiting.pop_front() else {
+                break;
+            };
+            self.start(command, what)?;
+        }
+        self.conn.wire.flush()
+    }
+
+    fn fits(&self) -> bool {
+        let Some((next, _)) = self.waiting.front() else {
+            return false;
+        };
+        if self.sent.is_empty() {
+            return true;
+        }
+        let uploads = next.uploads();
+        let open: u64 = self.sent.iter().map(|sent| sent.size).sum();
+        let window = if uploads { UPLOAD_WINDOW } else { WINDOW };
+        let alike = self.sent.iter().all(|sent| sent.uploads == uploads);
+        alike && self.sent.len() < self.depth() && open + next.size() <= window
+    }
+
+    fn start(&mut self, command: Command, what: C) -> Result<()> {
+        if self.sent.is_empty() {
+            Counters::add(&self.conn.counters.round_trips, 1);
+        }
+        let tag = self.conn.next_tag();
+        let crowded = !self.sent.is_empty();
+        if let Some(last) = self.sent.back_mut() {
+            last.crowded = true;
+        }
+        let non_sync = if command.careful {
+            NonSync::Never
+        } else {
+            self.conn.capabilities.non_sync()
+        };
+        self.conn.wire.queue(format!("H{tag} ").as_bytes());
+        self.sent.push_back(Sent {
+            tag,
+            what,
+            size: command.size(),
+            uploads: command.uploads(),
+            crowded,
+        });
+        self.held = command.parts.into();
+        self.go_on(non_sync)
+    }
+
+    /// Writes the held parts up to the next literal that must wait. A part leaves `held` only when it is out in full.
+    fn go_on(&mut self, non_sync: NonSync) -> Result<()> {
+        let mut announced = false;
+        while let Some(part) = self.held.front() {
+            let size = match part {
+                Part::Text(text) => {
+                    self.conn.wire.queue(text);
+                    self.held.pop_front();
+                    continue;
+                }
+                Part::Literal(text) => text.len() as u64,
+                Part::Body(_, size) => *size,
+            };
+            // RFC 7888 §4; a literal after `+` was announced already.
+            let flows = non_sync.allows(size);
+            self.conn
+                .wire
+                .queue(format!("{{{size}{}}}\r\n", if flows { "+" } else { "" }).as_bytes());
+            if !flows {
+                announced = true;
+                break;
+            }
+            self.write_literal()?;
+        }
+        if !announced {
+            self.conn.wire.queue(b"\r\n");
+        }
+        Ok(())
+    }
+
+    fn write_literal(&mut self) -> Result<()> {
+        match self.held.front() {
+            Some(Part::Body(body, size)) => self.conn.wire.send_body(body, *size)?,
+            Some(Part::Literal(text)) => self.conn.wire.queue(text),
+            _ => {}
+        }
+        self.held.pop_front();
+        Ok(())
+    }
+
+    fn step(&mut self, errand: &mut dyn Errand<C>) -> Result<Step<C>> {
+        loop {
+            self.send_some()?;
+            let Some(front) = self.sent.front_mut() else {
+                return Ok(Step::Idle);
+            };
+            let front = &mut front.what;
+            let read = self.conn.wire.read_line(&mut self.line, &mut Adapter { errand, front });
+            if let Err(failure) = read {
+                // HAZARDS 3: silence on commands that share the wire.
+                if self.sent.len() > 1 && self.conn.wire.silent {
+                    self.conn.distrust();
+                }
+                return Err(failure);
+            }
+            if self.line.starts_with(b"* ") {
+                return Ok(Step::Data);
+            }
+            match response::parse(&self.line) {
+                Response::Tagged(tag, reply) => {
+                    if let Some((what, reply)) = self.answered(tag, reply)? {
+                        return Ok(Step::Done(what, reply));
+                    }
+                }
+                Response::Continue(_) if !self.held.is_empty() => {
+                    Counters::add(&self.conn.counters.round_trips, 1);
+                    self.write_literal()?;
+                    self.go_on(NonSync::Never)?;
+                }
+                Response::Continue(_) => {}
+                Response::Data(_) | Response::Garbled => return Err(out_of_step("an answer cannot be read")),
+            }
+        }
+    }
+
+    fn answered(&mut self, tag: u64, reply: Reply) -> Result<Option<(C, Reply)>> {
+        if let super::code::Code::Capability(capabilities) = &reply.code {
+            self.conn.capabilities = capabilities.clone();
+        }
+        if let Some(at) = self.conn.background.iter().position(|&b| b == tag) {
+            self.conn.background.swap_remove(at);
+            return Ok(None);
+        }
+        let Some(at) = self.sent.iter().position(|sent| sent.tag == tag) else {
+            return Err(out_of_step("it answered a command that was not sent"));
+        };
+        if at + 1 == self.sent.len() {
+            // Refused before its literal went out: the rest stays here.
+            self.held.clear();
+        }
+        let crowded = |sent: Sent<C>| {
+            let reply = Reply { crowded: sent.crowded, ..reply };
+            (sent.what, reply)
+        };
+        Ok(self.sent.remove(at).map(crowded))
+    }
+}
+
+impl<C> Drop for Pipeline<'_, C> {
+    fn drop(&mut self) {
+        self.conn.clean &= self.sent.is_empty() && self.held.is_empty();
+        self.conn.line = std::mem::take(&mut self.line);
+    }
+}
+
+enum Step<C> {
+    /// Nothing is in flight.
+    Idle,
+    /// An untagged line is in the buffer.
+    Data,
+    Done(C, Reply),
+}
+
+/// What an errand does with literals, knowing the command that they most likely answer. [`Keep`] keeps them all.
+pub(super) trait Errand<C> {
+    /// See [`Literals::wants`].
+    fn wants(&mut self, front: &mut C, line: &[u8], size: u64) -> bool;
+    /// See [`Literals::chunk`].
+    fn chunk(&mut self, bytes: &[u8]);
+}
+
+impl<C> Errand<C> for Keep {
+    fn wants(&mut self, _front: &mut C, _line: &[u8], _size: u64) -> bool {
+        false
+    }
+
+    fn chunk(&mut self, _bytes: &[u8]) {}
+}
+
+struct Adapter<'a, C> {
+    errand: &'a mut dyn Errand<C>,
+    front: &'a mut C,
+}
+
+impl<C> Literals for Adapter<'_, C> {
+    fn wants(&mut self, line: &[u8], size: u64) -> bool {
+        self.errand.wants(self.front, line, size)
+    }
+
+    fn chunk(&mut self, bytes: &[u8]) {
+        self.errand.chunk(bytes);
+    }
+}

@@ -1,0 +1,230 @@
+//! The plan: data that can be printed, counted and carried out.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::guard::Held;
+use super::pair::Match;
+use crate::model::{ContentDigest, Flags, Gone, Id, IdSet, MailboxId, MailboxPath, PairId, Side};
+
+/// What to do, in the order in which to do it, and what was held back.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// What a guard holds back, one entry for each guard, side and mailbox.
+    pub held: Vec<Held>,
+    /// Mailboxes in which nothing was decided: what was seen in them must be told again by the next run.
+    pub left_alone: BTreeSet<MailboxId>,
+}
+
+/// An action and why it is done.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// In which mailbox.
+    pub mailbox: MailboxId,
+    /// The mailbox's name on the left.
+    pub path: MailboxPath,
+    /// What.
+    pub action: Action,
+    /// Why, in the words of the planner's table.
+    pub why: &'static str,
+}
+
+/// Something to do, or to write down.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Make the mailbox on that side.
+    CreateMailbox {
+        /// Where.
+        on: Side,
+    },
+    /// Delete the mailbox on that side, if it is then empty.
+    DeleteMailbox {
+        /// Where.
+        on: Side,
+    },
+    /// Neither side has the mailbox any more: forget it.
+    ForgetMailbox,
+    /// These are the same message: pair them without a transfer.
+    Pair {
+        /// Left and right of each.
+        matches: Vec<Match>,
+    },
+    /// Copy messages to that side from the other.
+    Copy {
+        /// Where to.
+        to: Side,
+        /// Ids on the side that has them.
+        ids: IdSet,
+        /// Messages of the target that have no partner: what arrives with the same content is that message.
+        meet: Vec<(ContentDigest, Id)>,
+    },
+    /// Add and take away flags on that side; settles just these flags for both bases.
+    SetFlags {
+        /// Where.
+        on: Side,
+        /// Ids on that side.
+        ids: IdSet,
+        /// To set.
+        add: Flags,
+        /// To clear.
+        remove: Flags,
+    },
+    /// Both sides made the same change of flags: only write it down.
+    Agree {
+        /// Which pairs.
+        pairs: Vec<PairId>,
+        /// What both have set.
+        add: Flags,
+        /// What both have cleared.
+        remove: Flags,
+    },
+    /// Remove messages on that side because they are gone on the other.
+    Remove {
+        /// Where.
+        on: Side,
+        /// Which pairs.
+        pairs: Vec<PairId>,
+    },
+    /// Both sides have lost the message: forget the pairs.
+    Forget {
+        /// Which pairs.
+        pairs: Vec<PairId>,
+    },
+    /// New messages of that side stay where they are; recorded as pending.
+    KeepNew {
+        /// Whose.
+        of: Side,
+        /// Which.
+        ids: IdSet,
+    },
+    /// Flags of that side stay where they are; recorded as pending.
+    KeepFlags {
+        /// Whose.
+        of: Side,
+        /// Which messages, and the flags they have there.
+        flags: Vec<(Id, Flags)>,
+    },
+    /// Removals on that side are not carried over; recorded in the pairs.
+    KeepRemoval {
+        /// The side that lost the messages.
+        of: Side,
+        /// Which pairs.
+        pairs: Vec<PairId>,
+        /// Pending, or held by a guard.
+        gone: Gone,
+    },
+}
+
+/// When a step is done. Phases are the only barriers: nothing is removed before all that was to be added is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// What is only written down.
+    Note,
+    /// Mailboxes are made.
+    Create,
+    /// Messages are copied to the left.
+    CopyLeft,
+    /// Messages are copied to the right; by then it is known what met its equal.
+    CopyRight,
+    /// Flags are set.
+    Flags,
+    /// Messages are removed.
+    Remove,
+    /// Mailboxes are deleted.
+    Delete,
+}
+
+impl Action {
+    /// When it is done.
+    pub const fn phase(&self) -> Phase {
+        match self {
+            Self::Pair { .. } | Self::Agree { .. } | Self::Forget { .. } => Phase::Note,
+            Self::KeepNew { .. } | Self::KeepFlags { .. } | Self::KeepRemoval { .. } => Phase::Note,
+            Self::CreateMailbox { .. } => Phase::Create,
+            Self::Copy { to: Side::Left, .. } => Phase::CopyLeft,
+            Self::Copy { to: Side::Right, .. } => Phase::CopyRight,
+            Self::SetFlags { .. } => Phase::Flags,
+            Self::Remove { .. } => Phase::Remove,
+            Self::DeleteMailbox { .. } | Self::ForgetMailbox => Phase::Delete,
+        }
+    }
+
+    /// One word for it, as in reports.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::CreateMailbox { .. } => "create-mailbox",
+            Self::DeleteMailbox { .. } => "delete-mailbox",
+            Self::ForgetMailbox => "forget-mailbox",
+            Self::Pair { .. } => "pair",
+            Self::Copy { .. } => "copy",
+            Self::SetFlags { .. } => "flags",
+            Self::Agree { .. } => "agree",
+            Self::Remove { .. } => "remove",
+            Self::Forget { .. } => "forget",
+            Self::KeepNew { .. } | Self::KeepFlags { .. } => "keep",
+            Self::KeepRemoval { gone: Gone::Held, .. } => "hold",
+            Self::KeepRemoval { .. } => "keep",
+        }
+    }
+
+    /// The side that is changed; `None` where none is.
+    pub const fn on(&self) -> Option<Side> {
+        match self {
+            Self::CreateMailbox { on } | Self::DeleteMailbox { on } => Some(*on),
+            Self::SetFlags { on, .. } | Self::Remove { on, .. } => Some(*on),
+            Self::Copy { to, .. } => Some(*to),
+            _ => None,
+        }
+    }
+
+    /// How many messages it is about; 1 for a mailbox.
+    pub fn count(&self) -> u64 {
+        match self {
+            Self::CreateMailbox { .. } | Self::DeleteMailbox { .. } | Self::ForgetMailbox => 1,
+            Self::Pair { matches } => matches.len() as u64,
+            Self::Copy { ids, .. } | Self::SetFlags { ids, .. } | Self::KeepNew { ids, .. } => ids.len(),
+            Self::Agree { pairs, .. } | Self::Remove { pairs, .. } => pairs.len() as u64,
+            Self::Forget { pairs } | Self::KeepRemoval { pairs, .. } => pairs.len() as u64,
+            Self::KeepFlags { flags, .. } => flags.len() as u64,
+        }
+    }
+
+    /// Whether it changes nothing but homing's own books.
+    pub const fn is_note(&self) -> bool {
+        matches!(self.phase(), Phase::Note) || matches!(self, Self::ForgetMailbox)
+    }
+}
+
+impl fmt::Display for Step {
+    /// `copy 3 messages to the left in INBOX: new on the right`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, count) = (&self.path, self.action.count());
+        let messages = if count == 1 { "message" } else { "messages" };
+        match &self.action {
+            Action::CreateMailbox { on } => write!(f, "create {path} on the {on}")?,
+            Action::DeleteMailbox { on } => write!(f, "delete {path} on the {on}")?,
+            Action::ForgetMailbox => write!(f, "forget {path}")?,
+            Action::Pair { .. } => write!(f, "pair {count} {messages} in {path}")?,
+            Action::Copy { to, .. } => write!(f, "copy {count} {messages} to the {to} in {path}")?,
+            Action::SetFlags { on, add, remove, .. } => {
+                write!(f, "flag {count} {messages} on the {on} in {path}")?;
+                add.names().try_for_each(|name| write!(f, " +{name}"))?;
+                remove.names().try_for_each(|name| write!(f, " -{name}"))?;
+            }
+            Action::Agree { .. } => write!(f, "note the flags of {count} {messages} in {path}")?,
+            Action::Remove { on, .. } => write!(f, "remove {count} {messages} on the {on} in {path}")?,
+            Action::Forget { .. } => write!(f, "forget {count} {messages} in {path}")?,
+            Action::KeepNew { of, .. } => write!(f, "leave {count} new {messages} on the {of} in {path}")?,
+            Action::KeepFlags { of, .. } => write!(f, "leave flags of {count} {messages} on the {of} in {path}")?,
+            Action::KeepRemoval {
+                of, gone: Gone::Held, ..
+            } => {
+                write!(f, "hold {count} {messages} that the {of} lost in {path}")?;
+            }
+            Action::KeepRemoval { of, .. } => write!(f, "keep {count} {messages} that the {of} lost in {path}")?,
+        }
+        write!(f, ": {}", self.why)
+    }
+}

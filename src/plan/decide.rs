@@ -1,0 +1,246 @@
+//! Paired messages: the table.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::mailboxes::Fate;
+use super::pair::{Match, Waiting};
+use super::{Action, Input, Now, Rule, Step, Touched, View, flags};
+use crate::model::{Flags, Gone, Id, IdSet, Pair, PairId, Side};
+
+/// What one side of a pair is, for the table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Is {
+    Same,
+    Flagged,
+    Gone,
+    /// Its id means nothing any more; what has that content now is told as new.
+    Void,
+}
+
+/// What to do about a pair.
+enum Verdict {
+    Nothing,
+    Merge,
+    Forget(&'static str),
+    /// Gone on that side, there on the other.
+    Removal(Side, &'static str),
+}
+
+fn verdict(left: Is, right: Is) -> Verdict {
+    use Is::{Flagged, Gone, Same, Void};
+    match (left, right) {
+        (Same, Same) => Verdict::Nothing,
+        (Flagged, Same | Flagged) | (Same, Flagged) => Verdict::Merge,
+        (Gone, Same) => Verdict::Removal(Side::Left, "gone on the left"),
+        (Same, Gone) => Verdict::Removal(Side::Right, "gone on the right"),
+        (Gone, Flagged) => Verdict::Removal(Side::Left, "gone on the left; a deletion wins over a change of flags"),
+        (Flagged, Gone) => Verdict::Removal(Side::Right, "gone on the right; a deletion wins over a change of flags"),
+        (Gone, Gone) => Verdict::Forget("gone on both sides"),
+        // A deletion that coincides with changed ids comes back: what is there is told as new.
+        (Gone, Void) | (Void, Gone | Void) => Verdict::Forget("gone on one side, its ids void on the other"),
+        // Decided with the new messages.
+        (Void, Same | Flagged) | (Same | Flagged, Void) => Verdict::Nothing,
+    }
+}
+
+/// Steps under way, grouped so that a plan stays small whatever it is about.
+#[derive(Default)]
+struct Groups {
+    set: BTreeMap<(Side, Flags, Flags), IdSet>,
+    agree: BTreeMap<(Flags, Flags), Vec<PairId>>,
+    keep_flags: BTreeMap<Side, Vec<(Id, Flags)>>,
+    remove: BTreeMap<(Side, &'static str), Vec<PairId>>,
+    copy_back: BTreeMap<(Side, &'static str), IdSet>,
+    keep: BTreeMap<(Side, Held, &'static str), Vec<PairId>>,
+    forget: BTreeMap<&'static str, Vec<PairId>>,
+}
+
+/// [`Gone`] as a key of a map.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Held {
+    Pending,
+    Held,
+}
+
+/// Decides on all pairs of a mailbox that changed, and on the flags of those whose ids did.
+pub(super) fn decide(view: &View, lived_on: &[Match], fate: Fate, input: &Input, steps: &mut Vec<Step>) {
+    let mut groups = Groups::default();
+    let revived: HashMap<PairId, Touched> = lived_on.iter().filter_map(revive).map(|t| (t.pair.id, t)).collect();
+    let mut seen = std::collections::HashSet::new();
+    for touched in &view.touched {
+        seen.insert(touched.pair.id);
+        let mut touched = touched.clone();
+        if let Some(again) = revived.get(&touched.pair.id) {
+            for side in Side::BOTH {
+                if touched.pair.half(side).id.is_none() {
+                    touched.now[side as usize] = again.now[side as usize].clone();
+                }
+            }
+            touched.pair = again.pair.clone();
+        }
+        one(&touched, fate, input, &mut groups);
+    }
+    for touched in revived.values().filter(|touched| !seen.contains(&touched.pair.id)) {
+        one(touched, fate, input, &mut groups);
+    }
+    groups.into_steps(view, steps);
+}
+
+/// A base row that found its message again: the pair with both ids, and what the found side is now.
+fn revive(m: &Match) -> Option<Touched> {
+    let (pair, side, found) = match (&m.left, &m.right) {
+        (Waiting::Void(pair), Waiting::New(found)) => (pair, Side::Right, found),
+        (Waiting::New(found), Waiting::Void(pair)) => (pair, Side::Left, found),
+        _ => return None,
+    };
+    let mut pair: Pair = (**pair).clone();
+    let half = &mut pair.halves[side as usize];
+    half.id = Some(found.id);
+    let mut now = [Now::AsBase, Now::AsBase];
+    if half.unseen {
+        half.flags = flags::first_sight(&half.flags, &found.flags);
+        half.unseen = false;
+    }
+    now[side as usize] = Now::Flags(found.flags.clone());
+    Some(Touched { pair, now })
+}
+
+fn is(touched: &Touched, side: Side) -> Is {
+    match &touched.now[side as usize] {
+        Now::Gone => Is::Gone,
+        _ if touched.pair.half(side).id.is_none() => Is::Void,
+        Now::Flags(now) if *now != touched.pair.half(side).flags => Is::Flagged,
+        Now::Flags(_) | Now::AsBase => Is::Same,
+    }
+}
+
+fn one(touched: &Touched, fate: Fate, input: &Input, groups: &mut Groups) {
+    match verdict(is(touched, Side::Left), is(touched, Side::Right)) {
+        Verdict::Nothing => {}
+        Verdict::Merge => merge(touched, input, groups),
+        Verdict::Forget(why) => groups.forget.entry(why).or_default().push(touched.pair.id),
+        Verdict::Removal(gone, why) => removal(touched, gone, why, fate, input, groups),
+    }
+}
+
+fn removal(touched: &Touched, gone: Side, why: &'static str, fate: Fate, input: &Input, groups: &mut Groups) {
+    let rules = input.policy.of(gone);
+    let held = touched.pair.half(gone).gone == Gone::Held;
+    let there = touched.pair.half(gone.other()).id;
+    let keep = |groups: &mut Groups, held, why| {
+        groups.keep.entry((gone, held, why)).or_default().push(touched.pair.id);
+    };
+    let copy_back = |groups: &mut Groups, why| {
+        groups.copy_back.entry((gone, why)).or_default().extend(there);
+    };
+    match rules.removals {
+        _ if fate == Fate::Restore => copy_back(groups, "the INBOX cannot be deleted"),
+        _ if held && rules.undo_held => {
+            copy_back(groups, "held back by a guard, and the other side's copy was asked for");
+        }
+        _ if held && !input.policy.allow_deletes => keep(groups, Held::Held, "held back by a guard in an earlier run"),
+        Rule::Keep => keep(groups, Held::Pending, "the policy keeps this side's removals"),
+        Rule::Undo => copy_back(groups, "the policy undoes this side's removals"),
+        Rule::Spread if !input.settled[gone as usize] => {
+            keep(
+                groups,
+                Held::Pending,
+                "not all of that side could be read; the message may have moved",
+            );
+        }
+        Rule::Spread => groups
+            .remove
+            .entry((gone.other(), why))
+            .or_default()
+            .push(touched.pair.id),
+    }
+}
+
+fn merge(touched: &Touched, input: &Input, groups: &mut Groups) {
+    let pair = &touched.pair;
+    let base = Side::BOTH.map(|side| &pair.half(side).flags);
+    let now = Side::BOTH.map(|side| match &touched.now[side as usize] {
+        Now::Flags(flags) => flags,
+        Now::AsBase | Now::Gone => base[side as usize],
+    });
+    // A side whose flags are kept or undone makes no change for the other.
+    let rules = Side::BOTH.map(|side| input.policy.of(side).flags);
+    let spread = Side::BOTH.map(|side| {
+        if rules[side as usize] == Rule::Spread {
+            now[side as usize]
+        } else {
+            base[side as usize]
+        }
+    });
+    let merged = flags::merge(base, spread);
+    for side in Side::BOTH {
+        let at = side as usize;
+        if let (Rule::Keep, Some(id), true) = (rules[at], pair.half(side).id, now[at] != base[at]) {
+            groups.keep_flags.entry(side).or_default().push((id, now[at].clone()));
+        }
+        let (mut add, mut remove) = (merged.add[at].minus(now[at]), merged.remove[at].intersection(now[at]));
+        if rules[at] == Rule::Undo {
+            add = add.union(&base[at].minus(now[at]));
+            remove = remove.union(&now[at].minus(base[at]).minus(&merged.add[at]));
+        }
+        if let (false, Some(id)) = (add.is_empty() && remove.is_empty(), pair.half(side).id) {
+            groups.set.entry((side, add, remove)).or_default().insert(id);
+        }
+    }
+    if !merged.agreed_add.is_empty() || !merged.agreed_remove.is_empty() {
+        groups
+            .agree
+            .entry((merged.agreed_add, merged.agreed_remove))
+            .or_default()
+            .push(pair.id);
+    }
+}
+
+impl Groups {
+    fn into_steps(self, view: &View, steps: &mut Vec<Step>) {
+        let mut step = |action, why| {
+            steps.push(Step {
+                mailbox: view.id,
+                path: view.path.clone(),
+                action,
+                why,
+            });
+        };
+        for ((on, add, remove), ids) in self.set {
+            step(
+                Action::SetFlags { on, ids, add, remove },
+                if on == Side::Left {
+                    "changed on the right"
+                } else {
+                    "changed on the left"
+                },
+            );
+        }
+        for ((add, remove), pairs) in self.agree {
+            step(Action::Agree { pairs, add, remove }, "changed alike on both sides");
+        }
+        for (of, flags) in self.keep_flags {
+            step(Action::KeepFlags { of, flags }, "the policy keeps this side's flags");
+        }
+        for ((on, why), pairs) in self.remove {
+            step(Action::Remove { on, pairs }, why);
+        }
+        for ((to, why), ids) in self.copy_back {
+            step(
+                Action::Copy {
+                    to,
+                    ids,
+                    meet: Vec::new(),
+                },
+                why,
+            );
+        }
+        for ((of, held, why), pairs) in self.keep {
+            let gone = if held == Held::Held { Gone::Held } else { Gone::Pending };
+            step(Action::KeepRemoval { of, pairs, gone }, why);
+        }
+        for (why, pairs) in self.forget {
+            step(Action::Forget { pairs }, why);
+        }
+    }
+}

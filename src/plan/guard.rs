@@ -1,0 +1,201 @@
+//! Guards: refuse what looks like an accident (DESIGN 7). A guard holds back removals; all else is done.
+
+use std::collections::BTreeMap;
+
+use super::{Action, Input, Now, Rule, Step, View};
+use crate::model::{Gone, MailboxId, MailboxPath, Side};
+
+/// When the guards act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A mailbox with at least so many pairs, all lost on one side, is held; 0 switches this off.
+    pub empty_guard: u64,
+    /// More than this share (in percent) of an account's pairs, and more than [`Limits::FEW`], are held.
+    pub max_delete_percent: u64,
+    /// How many pairs the account has.
+    pub pairs: u64,
+    /// The first meeting of a Maildir that has mail with a server: if more than 25 % of its messages and more than
+    /// [`Limits::FEW`] are unknown to the server, they are not uploaded before somebody said so.
+    pub adopting: Adoption,
+}
+
+/// Whether a Maildir that has mail meets its account for the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Adoption {
+    /// They know each other, or what the Maildir brings along was approved.
+    #[default]
+    No,
+    /// They meet.
+    Asking,
+    /// They met in an earlier run, and the upload was held. It stays so, whatever later counts say.
+    Held,
+}
+
+impl Limits {
+    /// So many removals are never an accident worth a question.
+    pub const FEW: u64 = 20;
+}
+
+/// Which guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Guard {
+    /// A side lost all messages of a mailbox, or the mailbox.
+    Emptied,
+    /// A side lost a large part of the account.
+    MaxDelete,
+    /// Held by an earlier run and not decided since.
+    Earlier,
+    /// A Maildir met its account for the first time, and much of it is unknown to the server.
+    Adoption,
+}
+
+impl Guard {
+    /// The configuration key that sets it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Emptied => "empty-guard",
+            Self::MaxDelete => "max-delete",
+            Self::Earlier => "held-before",
+            Self::Adoption => "adoption",
+        }
+    }
+}
+
+/// What is held back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// By which guard.
+    pub guard: Guard,
+    /// The side whose changes are held: it lost the messages, or has them new.
+    pub lost_by: Side,
+    /// Where.
+    pub mailbox: MailboxId,
+    /// Its name on the left.
+    pub path: MailboxPath,
+    /// How many messages.
+    pub count: u64,
+}
+
+/// Turns removals that look like an accident into notes, and drops the deletion of their mailboxes.
+pub(super) fn hold_back(input: &Input, steps: &mut Vec<Step>) -> Vec<Held> {
+    let views: BTreeMap<MailboxId, &View> = input.mailboxes.iter().map(|view| (view.id, view)).collect();
+    let too_many = Side::BOTH.map(|lost_by| mass_deletion(input, steps, lost_by));
+    let mut held = Vec::new();
+    for step in steps.iter_mut() {
+        let verdict = match &step.action {
+            Action::Remove { on, .. } if !input.policy.allow_deletes => {
+                let lost_by = on.other();
+                if emptied(views[&step.mailbox], lost_by, input) {
+                    Some((lost_by, Guard::Emptied, "one side lost all of it"))
+                } else if too_many[lost_by as usize] {
+                    Some((lost_by, Guard::MaxDelete, "too many removals at once"))
+                } else {
+                    None
+                }
+            }
+            Action::KeepRemoval {
+                of, gone: Gone::Held, ..
+            } => Some((*of, Guard::Earlier, step.why)),
+            _ => None,
+        };
+        let Some((lost_by, guard, why)) = verdict else { continue };
+        if let Action::Remove { pairs, .. } = &mut step.action {
+            step.action = Action::KeepRemoval {
+                of: lost_by,
+                pairs: std::mem::take(pairs),
+                gone: Gone::Held,
+            };
+            step.why = why;
+        }
+        held.push(Held {
+            guard,
+            lost_by,
+            mailbox: step.mailbox,
+            path: step.path.clone(),
+            count: step.action.count(),
+        });
+    }
+    spare_mailboxes(steps);
+    held.extend(hold_adoption(input, steps));
+    held
+}
+
+/// What a Maildir brings along at the first meeting is uploaded only when it is little, or was asked for.
+fn hold_adoption(input: &Input, steps: &mut [Step]) -> Vec<Held> {
+    let uploads = |step: &Step| matches!(&step.action, Action::Copy { to: Side::Right, .. });
+    let unknown: u64 = steps
+        .iter()
+        .filter(|step| uploads(step))
+        .map(|step| step.action.count())
+        .sum();
+    let all: u64 = input
+        .mailboxes
+        .iter()
+        .map(|view| view.added[0].len() + view.pairs)
+        .sum();
+    let hold = match input.limits.adopting {
+        Adoption::No => false,
+        Adoption::Asking => unknown > Limits::FEW && unknown * 4 > all,
+        Adoption::Held => true,
+    };
+    if !hold {
+        return Vec::new();
+    }
+    let mut held = Vec::new();
+    for step in steps.iter_mut().filter(|step| uploads(step)) {
+        if let Action::Copy { ids, .. } = &mut step.action {
+            step.action = Action::KeepNew {
+                of: Side::Left,
+                ids: std::mem::take(ids),
+            };
+            step.why = "much of this Maildir is unknown to the server";
+        }
+        let (mailbox, path, count) = (step.mailbox, step.path.clone(), step.action.count());
+        held.push(Held {
+            guard: Guard::Adoption,
+            lost_by: Side::Left,
+            mailbox,
+            path,
+            count,
+        });
+    }
+    held
+}
+
+/// More of that side's messages are gone than an ordinary run would see; those held before count too.
+fn mass_deletion(input: &Input, steps: &[Step], lost_by: Side) -> bool {
+    let lost: u64 = steps
+        .iter()
+        .filter(|step| match &step.action {
+            Action::Remove { on, .. } => on.other() == lost_by,
+            Action::KeepRemoval {
+                of, gone: Gone::Held, ..
+            } => *of == lost_by,
+            _ => false,
+        })
+        .map(|step| step.action.count())
+        .sum();
+    lost > Limits::FEW && lost * 100 > input.limits.max_delete_percent * input.limits.pairs
+}
+
+/// That side lost every message that the base has in the mailbox. Arrivals don't count.
+fn emptied(view: &View, lost_by: Side, input: &Input) -> bool {
+    let lost = view
+        .touched
+        .iter()
+        .filter(|touched| touched.now[lost_by as usize] == Now::Gone)
+        .count() as u64;
+    let threshold = input.limits.empty_guard;
+    let enough = threshold > 0 && view.pairs >= threshold;
+    enough && !view.emptied_often && lost >= view.pairs && input.policy.of(lost_by).removals == Rule::Spread
+}
+
+/// A mailbox is deleted only together with all its messages: not while one is kept or held.
+fn spare_mailboxes(steps: &mut Vec<Step>) {
+    let kept: std::collections::BTreeSet<MailboxId> = steps
+        .iter()
+        .filter(|step| matches!(step.action, Action::KeepRemoval { .. } | Action::KeepNew { .. }))
+        .map(|step| step.mailbox)
+        .collect();
+    steps.retain(|step| !(matches!(step.action, Action::DeleteMailbox { .. }) && kept.contains(&step.mailbox)));
+}

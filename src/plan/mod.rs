@@ -1,0 +1,137 @@
+//! From what happened on both sides to what is to be done: pure, no I/O, no clock, no protocol.
+//!
+//! [`plan`] reads an [`Input`] and makes a [`Plan`]: data, each step with its reason. Where to look:
+//! `mailboxes` decides on mailboxes, `pair` on new messages, `decide` on paired ones, `flags` merges, `guard` holds back
+//! what looks like an accident, `order` sorts, `check` proves that nothing was forgotten.
+
+mod action;
+mod check;
+mod decide;
+mod flags;
+mod guard;
+mod mailboxes;
+mod order;
+mod pair;
+mod policy;
+
+pub use action::{Action, Phase, Plan, Step};
+pub use flags::{Merge, first_sight, merge};
+pub use guard::{Adoption, Guard, Held, Limits};
+pub use pair::{Match, Waiting};
+pub use policy::{Policy, Rule, SidePolicy};
+
+use std::collections::BTreeSet;
+
+use crate::model::{Flags, IdSet, MailboxId, MailboxPath, Pair, Side};
+
+/// All that a plan depends on.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Every mailbox that either side or the base has and that is in scope.
+    pub mailboxes: Vec<View>,
+    /// What to do with changes of each side.
+    pub policy: Policy,
+    /// When the guards hold back.
+    pub limits: Limits,
+    /// All of that side was read: what is gone there is gone, and did not move to where nobody looked (DESIGN 8a).
+    pub settled: [bool; 2],
+}
+
+/// A mailbox as seen on both sides. Arrays are indexed by [`Side`].
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Its number.
+    pub id: MailboxId,
+    /// Its name on the left.
+    pub path: MailboxPath,
+    /// Where it is.
+    pub at: [Presence; 2],
+    /// Its name was asked for; the others are looked at and left as they are.
+    pub acted_on: bool,
+    /// Trash and Junk are emptied as a matter of course.
+    pub emptied_often: bool,
+    /// How many pairs the base has.
+    pub pairs: u64,
+    /// Messages without a partner, new and pending ones.
+    pub added: [IdSet; 2],
+    /// Those of them that could be compared with something on the other side, and base rows that lost their id there.
+    /// Where only one side has unpaired messages there is nothing to compare and this is empty, but for the left's
+    /// new messages, whose content is always known.
+    pub waiting: [Vec<Waiting>; 2],
+    /// Base rows of which a side has changed.
+    pub touched: Vec<Touched>,
+}
+
+/// Whether a side has a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there, and what happened in it has been read.
+    There,
+    /// It is there, but could not be read, or nobody can tell whether it is there.
+    Unknown,
+    /// The base has it, the side has not.
+    Gone,
+    /// Neither the base nor the side has it.
+    Never,
+}
+
+/// A base row and what its sides are now.
+#[derive(Clone, Debug)]
+pub struct Touched {
+    /// The base row.
+    pub pair: Pair,
+    /// What each side is now.
+    pub now: [Now; 2],
+}
+
+/// What a paired message is now on one side, compared with the base of that side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Now {
+    /// As the base has it.
+    AsBase,
+    /// It has these flags.
+    Flags(Flags),
+    /// It is gone.
+    Gone,
+}
+
+/// Decides. The same input gives the same plan.
+pub fn plan(input: &Input) -> Plan {
+    let mut steps = Vec::new();
+    let mut left_alone: BTreeSet<MailboxId> = input
+        .mailboxes
+        .iter()
+        .filter(|view| !view.acted_on)
+        .map(|view| view.id)
+        .collect();
+    for view in input.mailboxes.iter().filter(|view| view.acted_on) {
+        let fate = mailboxes::decide(view, &input.policy, &mut steps);
+        if fate == mailboxes::Fate::LeaveAlone {
+            left_alone.insert(view.id);
+            continue;
+        }
+        let matched = pair::decide(view, &input.policy, &mut steps);
+        decide::decide(view, &matched, fate, input, &mut steps);
+    }
+    let held = guard::hold_back(input, &mut steps);
+    order::sort(&mut steps);
+    let plan = Plan {
+        steps,
+        held,
+        left_alone,
+    };
+    debug_assert_eq!(check::gaps(input, &plan), Vec::<String>::new());
+    plan
+}
+
+/// Proves that a plan answers for every message of its input exactly once; tells each gap. A gap is a bug.
+pub fn gaps(input: &Input, plan: &Plan) -> Vec<String> {
+    check::gaps(input, plan)
+}
+
+impl View {
+    /// What happened on `side` that the base does not know; a mailbox deleted on the other side then comes back.
+    fn beyond_base(&self, side: Side) -> bool {
+        !self.added[side as usize].is_empty()
+    }
+}

@@ -1,0 +1,180 @@
+//! What homing remembers of one pair of stores, in SQLite. On a local disk, WAL mode, so that `status` can look while a
+//! run writes.
+//!
+//! There is always one transaction open: every call joins it, and [`State::commit`] ends it and begins the next. So what
+//! stores note on the way (the `file` table) becomes durable together with the books that refer to it, and a dry run is a
+//! run whose transaction is rolled back.
+
+mod files;
+mod journal;
+mod keywords;
+mod lock;
+mod mailboxes;
+mod pairs;
+mod pending;
+mod problems;
+mod runs;
+mod upgrade;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{Failure, Kind, Result};
+use crate::model::Side;
+
+pub use journal::{Intent, IntentKind, IntentMessage};
+pub use lock::Lock;
+pub use mailboxes::{MailboxRow, Place};
+pub use pending::{Pending, PendingKind};
+pub use problems::{ProblemKey, ProblemRow};
+pub use runs::RunRow;
+
+/// The state of one pair of stores. Calls may come from any thread.
+pub struct State {
+    conn: Mutex<Connection>,
+    /// Nothing is made durable (any more).
+    frozen: AtomicBool,
+    /// File ids set aside for this process; see files.rs.
+    file_ids: Mutex<std::ops::Range<u64>>,
+}
+
+/// What a state is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A run: made when missing, written.
+    Run,
+    /// A dry run: nothing stays written; when missing, an empty one in memory.
+    DryRun,
+    /// To look only; when missing, an empty one in memory. Does not need the lock.
+    Look,
+}
+
+impl State {
+    /// Opens `path`. Upgrades an older layout, refuses a newer one, and refuses a damaged file rather than guess.
+    pub fn open(path: &Path, purpose: Purpose) -> Result<Self> {
+        let in_memory = purpose != Purpose::Run && !path.exists();
+        let mut conn = if in_memory {
+            Connection::open_in_memory()
+        } else {
+            Connection::open_with_flags(
+                path,
+                OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            )
+        }
+        .map_err(failed)?;
+        conn.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
+        // FULL: an intent must be on disk before its effect begins.
+        conn.execute_batch(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096",
+        )
+        .map_err(failed)?;
+        conn.set_prepared_statement_cache_capacity(64);
+        upgrade::upgrade(&mut conn)?;
+        conn.execute_batch("BEGIN").map_err(failed)?;
+        Ok(Self {
+            conn: Mutex::new(conn),
+            frozen: AtomicBool::new(purpose != Purpose::Run),
+            file_ids: Mutex::new(0..0),
+        })
+    }
+
+    /// Makes everything noted so far durable. In a dry run: nothing.
+    pub fn commit(&self) -> Result<()> {
+        if self.frozen.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.conn().execute_batch("COMMIT; BEGIN").map_err(failed)
+    }
+
+    /// Makes nothing durable any more, as if the process had been killed at this very point; for tests of that.
+    pub fn freeze(&self) {
+        self.frozen.store(true, Ordering::SeqCst);
+    }
+
+    fn conn(&self) -> MutexGuard<'_, Connection> {
+        self.conn.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A fact about the whole pair, such as the last run's number.
+    pub fn fact(&self, name: &str) -> Result<Option<String>> {
+        use rusqlite::OptionalExtension;
+        let conn = self.conn();
+        let mut query = conn
+            .prepare_cached("SELECT value FROM fact WHERE name=?")
+            .map_err(failed)?;
+        query.query_row([name], |row| row.get(0)).optional().map_err(failed)
+    }
+
+    /// Forgets a fact.
+    pub fn drop_fact(&self, name: &str) -> Result<()> {
+        self.execute("DELETE FROM fact WHERE name=?", [name]).map(drop)
+    }
+
+    /// Notes a fact.
+    pub fn set_fact(&self, name: &str, value: &str) -> Result<()> {
+        self.execute("INSERT OR REPLACE INTO fact (name, value) VALUES (?, ?)", (name, value))
+            .map(drop)
+    }
+
+    fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
+        self.conn()
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(params))
+            .map_err(failed)
+    }
+
+    /// All rows of a query. The text of the query is one of ours, never built from outside.
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let conn = self.conn();
+        let mut query = conn.prepare_cached(sql).map_err(failed)?;
+        let rows = query.query_map(params, read).map_err(failed)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+}
+
+/// The column prefix of a side.
+fn prefix(side: Side) -> &'static str {
+    match side {
+        Side::Left => "l",
+        Side::Right => "r",
+    }
+}
+
+/// The side of a stored number.
+fn side_of(code: u8) -> Side {
+    if code == 0 { Side::Left } else { Side::Right }
+}
+
+/// A failure of SQLite in our words.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn failed(error: rusqlite::Error) -> Failure {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, ReadOnly};
+    let what = format!("the state database: {error}");
+    match error.sqlite_error_code() {
+        Some(DatabaseBusy | DatabaseLocked) => {
+            Failure::account(Kind::Temporary, what).hint("another program holds the database; the next run will do")
+        }
+        Some(DatabaseCorrupt | NotADatabase) => Failure::account(Kind::Config, what).hint(
+            "the file is damaged: move it away and run again; mail is then paired by content, nothing is sent twice",
+        ),
+        Some(DiskFull) => Failure::account(Kind::Partial, what).hint("the disk with the state is full: make room"),
+        Some(ReadOnly) => Failure::account(Kind::Config, what).hint("the state's directory cannot be written"),
+        _ => Failure::account(Kind::Config, what).hint("check the state's directory; it can be named with --state"),
+    }
+}
+
+/// Seconds since 1970.
+pub fn now() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs() as i64)
+}

@@ -1,0 +1,261 @@
+//! The base rows.
+
+use rusqlite::{Connection, Row};
+
+use super::{State, failed, keywords, prefix, side_of};
+use crate::error::Result;
+use crate::model::{
+    ContentDigest, EnvelopeKey, Flags, Gone, Half, HeaderDigest, Id, IdSet, InternalDate, MailboxId, MailboxPath, Pair,
+    PairId, Side,
+};
+
+const SELECT: &str = "SELECT p.id, p.mailbox, p.size, p.content, p.header, p.envelope,
+  l_id, l_flags, l_unseen, l_gone, l_size, l_date, lk.names,
+  r_id, r_flags, r_unseen, r_gone, r_size, r_date, rk.names
+  FROM pair p LEFT JOIN keyword_set lk ON lk.id=l_keywords LEFT JOIN keyword_set rk ON rk.id=r_keywords";
+
+fn read_half(row: &Row<'_>, from: usize) -> rusqlite::Result<Half> {
+    let names: Option<String> = row.get(from + 6)?;
+    Ok(Half {
+        id: row.get::<_, Option<i64>>(from)?.map(|id| id as u64),
+        flags: keywords::flags(row.get(from + 1)?, names.as_deref()),
+        unseen: row.get(from + 2)?,
+        gone: match row.get::<_, u8>(from + 3)? {
+            0 => Gone::No,
+            1 => Gone::Pending,
+            _ => Gone::Held,
+        },
+        size: row.get::<_, Option<i64>>(from + 4)?.map(|size| size as u64),
+        date: row.get::<_, Option<i64>>(from + 5)?.map(InternalDate),
+    })
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Pair> {
+    Ok(Pair {
+        id: PairId(row.get(0)?),
+        mailbox: MailboxId(row.get(1)?),
+        size: row.get::<_, i64>(2)? as u64,
+        content: ContentDigest(row.get(3)?),
+        header: HeaderDigest(row.get(4)?),
+        envelope: row.get::<_, Option<[u8; 16]>>(5)?.map(EnvelopeKey),
+        halves: [read_half(row, 6)?, read_half(row, 13)?],
+    })
+}
+
+const fn gone_code(gone: Gone) -> u8 {
+    match gone {
+        Gone::No => 0,
+        Gone::Pending => 1,
+        Gone::Held => 2,
+    }
+}
+
+fn update_half(conn: &Connection, pair: PairId, side: Side, half: &Half) -> rusqlite::Result<usize> {
+    let p = prefix(side);
+    let keywords = keywords::store(conn, &half.flags)?;
+    conn.prepare_cached(&format!(
+        "UPDATE pair SET {p}_id=?, {p}_flags=?, {p}_keywords=?, {p}_unseen=?, {p}_gone=?, {p}_size=?, {p}_date=? WHERE id=?"
+    ))?
+    .execute((
+        half.id.map(|id| id as i64), half.flags.system.bits(), keywords, half.unseen, gone_code(half.gone),
+        half.size.map(|size| size as i64), half.date.map(|date| date.0), pair.0,
+    ))
+}
+
+impl State {
+    /// How many pairs a mailbox has.
+    pub fn pair_count(&self, mailbox: MailboxId) -> Result<u64> {
+        self.rows("SELECT count(*) FROM pair WHERE mailbox=?", [mailbox.0], |row| {
+            row.get::<_, i64>(0)
+        })
+        .map(|rows| rows.first().map_or(0, |&n| n as u64))
+    }
+
+    /// Every id of a side that should be there: paired and not gone, or pending as new.
+    pub fn known_ids(&self, mailbox: MailboxId, side: Side) -> Result<IdSet> {
+        let p = prefix(side);
+        let sql =
+            format!("SELECT {p}_id FROM pair WHERE mailbox=? AND {p}_id IS NOT NULL AND {p}_gone=0 ORDER BY {p}_id");
+        let mut known = IdSet::new();
+        let mut collect = |sql: &str, side: Option<u8>| -> Result<()> {
+            let conn = self.conn();
+            let mut query = conn.prepare_cached(sql).map_err(failed)?;
+            let mut rows = match side {
+                None => query.query([mailbox.0]),
+                Some(side) => query.query((mailbox.0, side)),
+            }
+            .map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                known.insert(row.get::<_, i64>(0).map_err(failed)? as u64);
+            }
+            Ok(())
+        };
+        collect(&sql, None)?;
+        collect(
+            "SELECT id FROM pending WHERE mailbox=? AND side=? AND kind=0 ORDER BY id",
+            Some(side as u8),
+        )?;
+        Ok(known)
+    }
+
+    /// The pairs with these ids on that side, ascending by id; ids without a pair are left out.
+    pub fn pairs_by_ids(&self, mailbox: MailboxId, side: Side, ids: &IdSet) -> Result<Vec<Pair>> {
+        let p = prefix(side);
+        let sql = format!("{SELECT} WHERE mailbox=? AND {p}_id BETWEEN ? AND ? ORDER BY {p}_id");
+        let mut found = Vec::new();
+        for range in ids.ranges() {
+            found.extend(self.rows(&sql, (mailbox.0, *range.start() as i64, *range.end() as i64), read)?);
+        }
+        Ok(found)
+    }
+
+    /// The pair of that row.
+    pub fn pair(&self, id: PairId) -> Result<Option<Pair>> {
+        Ok(self.rows(&format!("{SELECT} WHERE p.id=?"), [id.0], read)?.pop())
+    }
+
+    /// All pairs of a mailbox.
+    pub fn pairs_of(&self, mailbox: MailboxId) -> Result<Vec<Pair>> {
+        self.rows(&format!("{SELECT} WHERE mailbox=?"), [mailbox.0], read)
+    }
+
+    /// The pairs of a mailbox that are gone on a side without the other having followed.
+    pub fn pairs_gone(&self, mailbox: MailboxId) -> Result<Vec<Pair>> {
+        self.rows(
+            &format!("{SELECT} WHERE mailbox=? AND (l_gone <> 0 OR r_gone <> 0)"),
+            [mailbox.0],
+            read,
+        )
+    }
+
+    /// The pairs of a mailbox that have no id on a side.
+    pub fn pairs_void(&self, mailbox: MailboxId) -> Result<Vec<Pair>> {
+        self.rows(
+            &format!("{SELECT} WHERE mailbox=? AND (l_id IS NULL OR r_id IS NULL)"),
+            [mailbox.0],
+            read,
+        )
+    }
+
+    /// Adds a pair; its `id` is not looked at. A row that has one of its ids already is replaced.
+    pub fn add_pair(&self, pair: &Pair) -> Result<PairId> {
+        let conn = self.conn();
+        let [left, right] = &pair.halves;
+        let add = || -> rusqlite::Result<i64> {
+            let (left_keywords, right_keywords) = (
+                keywords::store(&conn, &left.flags)?,
+                keywords::store(&conn, &right.flags)?,
+            );
+            conn.prepare_cached(
+                "INSERT OR REPLACE INTO pair (mailbox, size, content, header, envelope,
+                   l_id, l_flags, l_keywords, l_unseen, l_gone, l_size, l_date,
+                   r_id, r_flags, r_keywords, r_unseen, r_gone, r_size, r_date)
+                 VALUES (?1,?2,?3,?4,?5, ?6,?7,?8,?9,?10,?11,?12, ?13,?14,?15,?16,?17,?18,?19)",
+            )?
+            .insert(rusqlite::params![
+                pair.mailbox.0,
+                pair.size as i64,
+                pair.content.0,
+                pair.header.0,
+                pair.envelope.map(|e| e.0),
+                left.id.map(|id| id as i64),
+                left.flags.system.bits(),
+                left_keywords,
+                left.unseen,
+                gone_code(left.gone),
+                left.size.map(|size| size as i64),
+                left.date.map(|date| date.0),
+                right.id.map(|id| id as i64),
+                right.flags.system.bits(),
+                right_keywords,
+                right.unseen,
+                gone_code(right.gone),
+                right.size.map(|size| size as i64),
+                right.date.map(|date| date.0),
+            ])
+        };
+        add().map(PairId).map_err(failed)
+    }
+
+    /// Writes one half of a pair anew.
+    pub fn set_half(&self, pair: PairId, side: Side, half: &Half) -> Result<()> {
+        update_half(&self.conn(), pair, side, half).map(drop).map_err(failed)
+    }
+
+    /// Writes what a side was seen to hold.
+    pub fn set_base_flags(&self, pair: &Pair, side: Side, flags: &Flags) -> Result<()> {
+        self.set_half(
+            pair.id,
+            side,
+            &Half {
+                flags: flags.clone(),
+                unseen: false,
+                ..pair.half(side).clone()
+            },
+        )
+    }
+
+    /// Marks a message as gone from a side, or as there again.
+    pub fn set_gone(&self, pair: PairId, side: Side, gone: Gone) -> Result<()> {
+        let p = prefix(side);
+        self.execute(
+            &format!("UPDATE pair SET {p}_gone=? WHERE id=?"),
+            (gone_code(gone), pair.0),
+        )
+        .map(drop)
+    }
+
+    /// Forgets pairs.
+    pub fn drop_pair(&self, pair: PairId) -> Result<()> {
+        self.execute("DELETE FROM pair WHERE id=?", [pair.0]).map(drop)
+    }
+
+    /// A side's ids of a mailbox mean nothing any more. What is paired stays known by content, what was pending is new.
+    pub fn void_ids(&self, mailbox: MailboxId, side: Side) -> Result<()> {
+        let p = prefix(side);
+        self.execute(
+            &format!("UPDATE pair SET {p}_id=NULL, {p}_gone=0, {p}_size=NULL WHERE mailbox=?"),
+            [mailbox.0],
+        )?;
+        self.execute(
+            "DELETE FROM pending WHERE mailbox=? AND side=?",
+            (mailbox.0, side as u8),
+        )?;
+        self.execute(
+            "DELETE FROM problem WHERE mailbox=? AND side=? AND id IS NOT NULL",
+            (mailbox.0, side as u8),
+        )?;
+        // What has an id on neither side is known of no message.
+        self.execute(
+            "DELETE FROM pair WHERE mailbox=? AND l_id IS NULL AND r_id IS NULL",
+            [mailbox.0],
+        )
+        .map(drop)
+    }
+
+    /// The removals that guards hold back: where, which side lost the messages, how many.
+    pub fn held(&self) -> Result<Vec<(MailboxPath, Side, u64)>> {
+        let sql = "SELECT m.path, 0, count(*) FROM pair p JOIN mailbox m ON m.id=p.mailbox WHERE l_gone=2 GROUP BY m.path
+                   UNION ALL
+                   SELECT m.path, 1, count(*) FROM pair p JOIN mailbox m ON m.id=p.mailbox WHERE r_gone=2 GROUP BY m.path";
+        let rows = self.rows(sql, [], |row| {
+            Ok((row.get::<_, String>(0)?, side_of(row.get(1)?), row.get::<_, i64>(2)?))
+        })?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|(path, side, count)| Some((MailboxPath::from_text(&path)?, side, count as u64)))
+            .collect())
+    }
+
+    /// How many changes wait, because of a policy or a failure.
+    pub fn pending_count(&self) -> Result<u64> {
+        let sql = "SELECT (SELECT count(*) FROM pending) + (SELECT count(*) FROM pair WHERE l_gone=1 OR r_gone=1)";
+        self.rows(sql, [], |row| row.get::<_, i64>(0))
+            .map(|rows| rows.first().map_or(0, |&n| n as u64))
+    }
+
+    /// The id on the other side of a message, where it is paired.
+    pub fn partner(&self, mailbox: MailboxId, side: Side, id: Id) -> Result<Option<Pair>> {
+        Ok(self.pairs_by_ids(mailbox, side, &IdSet::range(id..=id))?.pop())
+    }
+}

@@ -1,0 +1,134 @@
+//! What could not be done, and when it is tried again.
+
+use super::{State, now, side_of};
+use crate::error::{Failure, Reach, Result, Retry};
+use crate::model::{Id, MailboxId, Side};
+
+/// What a problem is about. The same problem found again is the same row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKey {
+    /// One message.
+    Message(MailboxId, Side, Id),
+    /// A mailbox of one side.
+    Mailbox(MailboxId, Side),
+    /// A side of the account, such as a name that cannot be listed.
+    Account(Side),
+}
+
+/// A problem as recorded.
+#[derive(Clone, Debug)]
+pub struct ProblemRow {
+    /// The mailbox's number, where it is about one.
+    pub mailbox_id: Option<MailboxId>,
+    /// The mailbox's name, where it is about one.
+    pub mailbox: Option<String>,
+    /// The side on which it happened.
+    pub side: Side,
+    /// The message's id on its side, where it is about one.
+    pub id: Option<Id>,
+    /// What happened.
+    pub what: String,
+    /// What the user can do.
+    pub hint: Option<String>,
+    /// Whether trying again helps.
+    pub retry: Retry,
+    /// How often it was tried.
+    pub tries: u32,
+    /// When it is tried next, in seconds since 1970; `None`: never by itself.
+    pub next: Option<i64>,
+}
+
+impl ProblemRow {
+    /// Whether it is the problem of that key; `what` tells problems of the account apart.
+    pub fn is(&self, key: ProblemKey, what: &str) -> bool {
+        match key {
+            ProblemKey::Message(mailbox, side, id) => {
+                (self.mailbox_id, self.side, self.id) == (Some(mailbox), side, Some(id))
+            }
+            ProblemKey::Mailbox(mailbox, side) => (self.mailbox_id, self.side, self.id) == (Some(mailbox), side, None),
+            ProblemKey::Account(side) => (self.mailbox_id, self.side) == (None, side) && self.what == what,
+        }
+    }
+
+    /// How far it reaches.
+    pub fn reach(&self) -> Reach {
+        match (&self.mailbox, self.id) {
+            (_, Some(_)) => Reach::Message,
+            (Some(_), None) => Reach::Mailbox,
+            (None, None) => Reach::Account,
+        }
+    }
+}
+
+/// Seconds until a failed thing is tried again: at once in the next run, then doubling from a minute up to a day.
+fn back_off(tries: u32) -> i64 {
+    match tries {
+        0 | 1 => 0,
+        _ => (60i64 << (tries - 2).min(16)).min(86_400),
+    }
+}
+
+impl State {
+    /// Records a failure: counts the try and plans the next one.
+    pub fn add_problem(&self, key: ProblemKey, failure: &Failure) -> Result<()> {
+        let (text, mailbox, side, id) = match key {
+            ProblemKey::Message(m, s, id) => (format!("{}/{s}/{id}", m.0), Some(m.0), s, Some(id as i64)),
+            ProblemKey::Mailbox(m, s) => (format!("{}/{s}", m.0), Some(m.0), s, None),
+            ProblemKey::Account(s) => (format!("{s}/{}", failure.what), None, s, None),
+        };
+        let tries = 1 + self
+            .rows("SELECT tries FROM problem WHERE key=?", [&text], |row| {
+                row.get::<_, u32>(0)
+            })?
+            .first()
+            .copied()
+            .unwrap_or(0);
+        let next = (failure.retry != Retry::Never).then(|| now() + back_off(tries));
+        self.execute(
+            "INSERT INTO problem (key, mailbox, side, id, what, hint, retry, tries, first, next) VALUES (?,?,?,?,?,?,?,?,?,?)
+             ON CONFLICT DO UPDATE SET what=excluded.what, hint=excluded.hint, retry=excluded.retry, tries=excluded.tries,
+             next=excluded.next",
+            (
+                &text, mailbox, side as u8, id, &failure.what, failure.hint.as_deref(), failure.retry.name(), tries, now(), next,
+            ),
+        )
+        .map(drop)
+    }
+
+    /// All problems, mailboxes first.
+    pub fn problems(&self) -> Result<Vec<ProblemRow>> {
+        self.rows(
+            "SELECT m.path, p.id, p.what, p.hint, p.retry, p.tries, p.next, p.side, p.mailbox FROM problem p LEFT JOIN mailbox m ON m.id=p.mailbox
+             ORDER BY p.id IS NOT NULL, m.path, p.id",
+            [],
+            |row| {
+                Ok(ProblemRow {
+                    mailbox: row.get(0)?,
+                    id: row.get::<_, Option<i64>>(1)?.map(|id| id as u64),
+                    what: row.get(2)?,
+                    hint: row.get(3)?,
+                    retry: Retry::named(&row.get::<_, String>(4)?),
+                    tries: row.get(5)?,
+                    next: row.get(6)?,
+                    side: side_of(row.get(7)?),
+                    mailbox_id: row.get::<_, Option<u32>>(8)?.map(MailboxId),
+                })
+            },
+        )
+    }
+
+    /// The mailbox of that side could be read: problems with it as a whole are over.
+    pub fn settle_mailbox(&self, mailbox: MailboxId, side: Side) -> Result<()> {
+        self.execute(
+            "DELETE FROM problem WHERE mailbox=? AND side=? AND id IS NULL",
+            (mailbox.0, side as u8),
+        )
+        .map(drop)
+    }
+
+    /// The side could be listed: problems with the account as a whole are over.
+    pub fn settle_account(&self, side: Side) -> Result<()> {
+        self.execute("DELETE FROM problem WHERE mailbox IS NULL AND side=?", [side as u8])
+            .map(drop)
+    }
+}

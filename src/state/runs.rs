@@ -1,0 +1,56 @@
+//! Past runs.
+
+use super::{State, failed, now};
+use crate::error::Result;
+
+/// A run as recorded.
+#[derive(Clone, Debug)]
+pub struct RunRow {
+    /// Its number.
+    pub id: i64,
+    /// The command.
+    pub command: String,
+    /// When it began, in seconds since 1970.
+    pub begun: i64,
+    /// When it ended; `None`: it was cut off, or is under way.
+    pub ended: Option<i64>,
+    /// Its exit code.
+    pub exit: Option<i64>,
+}
+
+impl State {
+    /// Begins a run and gives its number.
+    pub fn begin_run(&self, command: &str) -> Result<i64> {
+        let conn = self.conn();
+        conn.prepare_cached("INSERT INTO run (command, begun) VALUES (?, ?)")
+            .and_then(|mut insert| insert.insert((command, now())))
+            .map_err(failed)
+    }
+
+    /// Ends a run; `report` is the account's part of the JSON report.
+    pub fn end_run(&self, id: i64, exit: i64, report: &str) -> Result<()> {
+        self.execute(
+            "UPDATE run SET ended=?, exit=?, report=? WHERE id=?",
+            (now(), exit, report, id),
+        )
+        .map(drop)
+    }
+
+    /// The last run that was begun.
+    pub fn last_run(&self) -> Result<Option<RunRow>> {
+        let rows = self.rows(
+            "SELECT id, command, begun, ended, exit FROM run ORDER BY id DESC LIMIT 1",
+            [],
+            |row| {
+                Ok(RunRow {
+                    id: row.get(0)?,
+                    command: row.get(1)?,
+                    begun: row.get(2)?,
+                    ended: row.get(3)?,
+                    exit: row.get(4)?,
+                })
+            },
+        )?;
+        Ok(rows.into_iter().next())
+    }
+}

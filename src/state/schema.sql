@@ -1,0 +1,66 @@
+-- What homing remembers of one pair of stores. Version 1; see upgrade.rs.
+-- Sides: 0 left, 1 right. Times: seconds since 1970. Flags: model::System bits; keywords: a row of keyword_set, 0 for none.
+
+-- Which stores this is the state of, the last run and the one begun.
+CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE run (
+  id INTEGER PRIMARY KEY, command TEXT NOT NULL, begun INTEGER NOT NULL,
+  ended INTEGER, exit INTEGER, report TEXT);
+
+-- A mailbox, by the name it has on the left. Rows are never reused: other tables and the stores refer to them.
+CREATE TABLE mailbox (id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE);
+
+-- A mailbox as one side last had it: base of creations and deletions, and the checkpoint of its messages.
+CREATE TABLE place (
+  mailbox INTEGER NOT NULL, side INTEGER NOT NULL,
+  raw BLOB NOT NULL, identity TEXT,
+  validity INTEGER, next_id INTEGER, token TEXT, -- the checkpoint; NULL: never seen in full
+  listed INTEGER,                                -- when it was last listed in full
+  PRIMARY KEY (mailbox, side)) WITHOUT ROWID;
+
+CREATE TABLE keyword_set (id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE);
+
+-- The base: what both sides agreed on, nothing else. A million rows take about 250 MB with the indexes.
+CREATE TABLE pair (
+  id INTEGER PRIMARY KEY, mailbox INTEGER NOT NULL,
+  l_id INTEGER, l_flags INTEGER NOT NULL, l_keywords INTEGER NOT NULL, l_unseen INTEGER NOT NULL,
+  l_gone INTEGER NOT NULL, l_size INTEGER, l_date INTEGER,
+  r_id INTEGER, r_flags INTEGER NOT NULL, r_keywords INTEGER NOT NULL, r_unseen INTEGER NOT NULL,
+  r_gone INTEGER NOT NULL, r_size INTEGER, r_date INTEGER,
+  size INTEGER NOT NULL, content BLOB NOT NULL, header BLOB NOT NULL, envelope BLOB);
+CREATE UNIQUE INDEX pair_left ON pair (mailbox, l_id);
+CREATE UNIQUE INDEX pair_right ON pair (mailbox, r_id);
+CREATE INDEX pair_content ON pair (content);
+CREATE INDEX pair_gone ON pair (mailbox) WHERE l_gone <> 0 OR r_gone <> 0;
+CREATE INDEX pair_void ON pair (mailbox) WHERE l_id IS NULL OR r_id IS NULL;
+
+-- Seen, recorded, not carried over: by policy, or because it failed. kind 0: the message is new; 1: its flags changed.
+CREATE TABLE pending (
+  mailbox INTEGER NOT NULL, side INTEGER NOT NULL, id INTEGER NOT NULL, kind INTEGER NOT NULL,
+  flags INTEGER NOT NULL DEFAULT 0, keywords INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (mailbox, side, id, kind)) WITHOUT ROWID;
+
+-- What could not be done, when it is tried next. id NULL: the whole mailbox; mailbox NULL: the whole account.
+CREATE TABLE problem (
+  key TEXT PRIMARY KEY, mailbox INTEGER, side INTEGER, id INTEGER,
+  what TEXT NOT NULL, hint TEXT, retry TEXT NOT NULL,
+  tries INTEGER NOT NULL, first INTEGER NOT NULL, next INTEGER) WITHOUT ROWID;
+CREATE INDEX problem_message ON problem (mailbox, side, id);
+
+-- The journal: committed before an effect, closed with its outcome.
+CREATE TABLE intent (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, kind TEXT NOT NULL,
+  mailbox INTEGER NOT NULL, side INTEGER NOT NULL, -- where the effect is
+  ids TEXT NOT NULL,                               -- on the other side, for a copy
+  next_id INTEGER, begun INTEGER NOT NULL);
+-- The messages of an append, by which a copy that arrived is known again.
+CREATE TABLE intent_message (
+  intent INTEGER NOT NULL, id INTEGER NOT NULL, content BLOB NOT NULL, envelope BLOB,
+  PRIMARY KEY (intent, id)) WITHOUT ROWID;
+
+-- The files of a Maildir.
+CREATE TABLE file (
+  id INTEGER PRIMARY KEY, mailbox INTEGER NOT NULL, uniq BLOB NOT NULL,
+  size INTEGER NOT NULL, mtime INTEGER NOT NULL, inode INTEGER NOT NULL, verbatim INTEGER NOT NULL, content BLOB);
+CREATE INDEX file_name ON file (mailbox, uniq);
