@@ -41,10 +41,11 @@ pub(crate) enum Layout {
 }
 
 impl Layout {
-    const fn location(self) -> &'static str {
+    /// The driver, and where a user's mail is.
+    const fn location(self) -> (&'static str, &'static str) {
         match self {
-            Self::Maildir => "maildir:~/Maildir",
-            Self::Sdbox => "sdbox:~/sdbox",
+            Self::Maildir => ("maildir", "~/Maildir"),
+            Self::Sdbox => ("sdbox", "~/sdbox"),
         }
     }
 }
@@ -173,6 +174,7 @@ impl Dovecot {
         let certificates = Certificates::make(&home.join("tls"))?;
         let (port, tls_port) = free_ports().map_err(|e| e.to_string())?;
         let place = config::Place {
+            modern: programs.are_modern()?,
             home: &home,
             user: &identity.user,
             group: &identity.group,

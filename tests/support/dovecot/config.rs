@@ -1,14 +1,18 @@
 //! `dovecot.conf` for a server that serves nobody but a test.
 
-use std::fmt::Write as _;
+mod v2_3;
+mod v2_4;
+
 use std::fs;
 use std::path::Path;
 
 use super::Variant;
-use super::tls::{Certificate, Certificates};
+use super::tls::Certificates;
 
 /// What the configuration is made from.
 pub(super) struct Place<'a> {
+    /// Whether it is Dovecot 2.4 or later, whose settings have other names.
+    pub(super) modern: bool,
     /// The server's folder.
     pub(super) home: &'a Path,
     /// The user that it runs as, and that user's group.
@@ -22,102 +26,41 @@ pub(super) struct Place<'a> {
     pub(super) certificates: &'a Certificates,
 }
 
-/// Users that are not like all others: name and what the user database says of them.
-pub(super) const SPECIAL_USERS: [(&str, &str); 2] = [
-    // May hold 250 kB in all.
-    ("quota", "userdb_quota_rule=*:storage=250k"),
-    // May not be sent messages over 64 kB.
-    ("small", "userdb_quota_max_mail_size=64k"),
+/// What one user may store; all others have no limit.
+struct Limit {
+    user: &'static str,
+    /// In all messages together.
+    storage: Option<&'static str>,
+    /// In one message.
+    message: Option<&'static str>,
+}
+
+const LIMITS: [Limit; 2] = [
+    Limit {
+        user: "quota",
+        storage: Some("250k"),
+        message: None,
+    },
+    Limit {
+        user: "small",
+        storage: None,
+        message: Some("64k"),
+    },
 ];
 
 /// Writes `dovecot.conf` and `users` into the server's folder.
 pub(super) fn write(place: &Place, variant: &Variant) -> std::io::Result<()> {
-    let users = SPECIAL_USERS
-        .map(|(name, extra)| format!("{name}:{{PLAIN}}pass::::::{extra}\n"))
-        .concat();
+    let (users, text) = if place.modern {
+        (
+            LIMITS.map(|limit| v2_4::user(&limit)).concat(),
+            v2_4::text(place, variant),
+        )
+    } else {
+        (
+            LIMITS.map(|limit| v2_3::user(&limit)).concat(),
+            v2_3::text(place, variant),
+        )
+    };
     fs::write(place.home.join("users"), users)?;
-    let text = [process(place), access(place), mail(place, variant), services(place)].concat();
     fs::write(place.home.join("dovecot.conf"), text)
-}
-
-fn process(place: &Place) -> String {
-    let (home, user, group) = (place.home.display(), place.user, place.group);
-    let mut text = format!(
-        "base_dir = {home}/run\nstate_dir = {home}/state\nlog_path = {home}/log\ninstance_name = homing-{port}\n\
-         protocols = imap\ndefault_internal_user = {user}\ndefault_internal_group = {group}\n\
-         default_login_user = {user}\nfirst_valid_uid = 0\nfirst_valid_gid = 0\nmail_uid = {user}\nmail_gid = {group}\n",
-        port = place.port,
-    );
-    if let Some(libraries) = place.libraries {
-        let dir = libraries.display();
-        let _ = write!(
-            text,
-            "libexec_dir = {dir}\nmail_plugin_dir = {dir}/modules\n\
-             import_environment = TZ LD_LIBRARY_PATH={dir}\n"
-        );
-    }
-    text
-}
-
-/// Any name with the password `pass` is a user, and an account of its own.
-fn access(place: &Place) -> String {
-    let home = place.home.display();
-    let special = SPECIAL_USERS.map(|(name, _)| format!("!{name}")).join(" ");
-    let mut text = format!(
-        "auth_mechanisms = plain login\nauth_username_chars =\nauth_failure_delay = 0\nauth_cache_size = 0\n\
-         disable_plaintext_auth = no\nmail_max_userip_connections = 100\n\
-         passdb {{\n  driver = passwd-file\n  args = username_format=%u {home}/users\n}}\n\
-         passdb {{\n  driver = static\n  username_filter = {special}\n  args = password=pass\n}}\n\
-         userdb {{\n  driver = passwd-file\n  args = username_format=%u {home}/users\n  \
-         default_fields = home={home}/mail/%u\n}}\n\
-         userdb {{\n  driver = static\n  args = home={home}/mail/%u allow_all_users=yes\n}}\nssl = yes\n"
-    );
-    for kind in Certificate::ALL {
-        let (pem, key) = place.certificates.pair(kind);
-        let pair = format!("ssl_cert = <{}\nssl_key = <{}\n", pem.display(), key.display());
-        if kind == Certificate::Good {
-            text += &pair;
-        } else {
-            let _ = write!(text, "local {} {{\n{pair}}}\n", kind.address());
-        }
-    }
-    text
-}
-
-fn mail(place: &Place, variant: &Variant) -> String {
-    let home = place.home.display();
-    let mut text = format!(
-        "mail_home = {home}/mail/%u\nmail_location = {}\nmail_fsync = never\nmail_plugins = quota\n\
-         mail_max_keyword_length = 255\n\
-         plugin {{\n  quota = count:User quota\n  quota_vsizes = yes\n  quota_max_mail_size = 0\n}}\n\
-         namespace inbox {{\n  inbox = yes\n  separator = {}\n  prefix = {}\n",
-        variant.layout.location(),
-        variant.separator,
-        variant.prefix,
-    );
-    for role in ["Drafts", "Sent", "Trash", "Junk", "Archive"] {
-        let _ = writeln!(
-            text,
-            "  mailbox {role} {{\n    special_use = \\{role}\n    auto = no\n  }}"
-        );
-    }
-    text += "}\nprotocol imap {\n  mail_plugins = $mail_plugins imap_quota\n";
-    if let Some(capabilities) = &variant.capabilities {
-        let _ = writeln!(text, "  imap_capability = {capabilities}");
-    }
-    text + "}\n"
-}
-
-fn services(place: &Place) -> String {
-    let addresses = Certificate::ALL.map(Certificate::address).join(", ");
-    format!(
-        "listen = {addresses}\n\
-         service imap-login {{\n  chroot =\n  service_count = 0\n  process_min_avail = 1\n  client_limit = 500\n  \
-         inet_listener imap {{\n    port = {}\n  }}\n  inet_listener imaps {{\n    port = {}\n    ssl = yes\n  }}\n}}\n\
-         service imap {{\n  process_limit = 200\n  client_limit = 1\n}}\n\
-         # No growing delay after failed logins.\n\
-         service anvil {{\n  chroot =\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\n\
-         service stats {{\n  chroot =\n}}\n",
-        place.port, place.tls_port,
-    )
 }

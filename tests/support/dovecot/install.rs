@@ -38,6 +38,24 @@ pub(super) struct Programs {
     pub(super) libraries: Option<PathBuf>,
 }
 
+impl Programs {
+    /// Whether this is Dovecot 2.4 or later.
+    pub(super) fn are_modern(&self) -> Result<bool, String> {
+        let mut ask = Command::new(&self.dovecot);
+        ask.arg("--version");
+        if let Some(libraries) = &self.libraries {
+            ask.env("LD_LIBRARY_PATH", libraries);
+        }
+        let out = ask.output().map_err(|e| format!("{}: {e}", self.dovecot.display()))?;
+        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        let mut numbers = said.split(['.', ' ', '\n']).map(str::parse::<u32>);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor) >= (2, 4)),
+            _ => Err(format!("Dovecot does not tell its version: {out:?}")),
+        }
+    }
+}
+
 /// Finds Dovecot; downloads it only if `may_fetch`. The error says what is missing and what to do.
 pub(super) fn find(may_fetch: bool) -> Result<Installed, String> {
     if Path::new("/usr/sbin/dovecot").exists() {
