@@ -1,12 +1,18 @@
 //! homing keeps a Maildir and an IMAP account the same.
 
+pub mod account;
+pub mod config;
 pub mod engine;
 pub mod error;
 pub mod execute;
 pub mod identity;
+pub mod imap;
 pub mod maildir;
 pub mod model;
 pub mod plan;
+pub mod report;
 pub mod secret;
+pub mod spool;
 pub mod state;
 pub mod store;
+mod utf7;

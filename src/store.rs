@@ -206,7 +206,9 @@ pub enum Landing {
 /// A change to make.
 #[derive(Debug)]
 pub enum WriteJob {
-    /// Put a message into a mailbox. Never sent twice by the store itself once it may have been executed.
+    /// Put a message into a mailbox. Never sent twice by the store itself once it may have been executed. Answered with
+    /// one of [`Done::Landed`], [`Done::Failed`], [`Done::Unknown`] (of the id in the source) and no [`Done::Finished`]:
+    /// that is the reading side's.
     Append(Append),
     /// Add and take away flags of messages. Answered with [`Done::Flags`]: what the store then **saw** on each message.
     /// What a mailbox cannot hold (PERMANENTFLAGS) is not sent.
@@ -286,14 +288,10 @@ pub enum WriteJob {
 pub struct Append {
     /// Of the read job that it came from.
     pub ticket: Ticket,
-    /// The message's id in the source.
-    pub source: Id,
+    /// What it was in the source when it was read; its flags and its date are to be given to the copy.
+    pub head: Head,
     /// Where to.
     pub to: Mailbox,
-    /// Flags to give it.
-    pub flags: Flags,
-    /// Internal date to give it.
-    pub date: InternalDate,
     /// What it is known by.
     pub identity: Identity,
     /// Its bytes, `identity.size` of them, positioned at the start.
@@ -304,7 +302,7 @@ impl fmt::Debug for Append {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Append")
             .field("ticket", &self.ticket)
-            .field("source", &self.source)
+            .field("source", &self.head.id)
             .field("to", &self.to)
             .finish_non_exhaustive()
     }
@@ -334,6 +332,8 @@ pub enum Done {
         identity: Identity,
         /// Its id at the target; `None`: it is there but could not be told from others.
         id: Option<Id>,
+        /// The validity under which that id is, where the answer tells (APPENDUID, RFC 4315 §3).
+        validity: Option<u64>,
         /// The flags that it was given there (sent, not yet seen: a server can drop some without a word).
         flags: Flags,
     },

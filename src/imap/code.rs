@@ -2,7 +2,7 @@
 
 use super::capability::Capabilities;
 use super::response;
-use super::token::{Token, Tokens, number, ranges};
+use super::token::{Token, Tokens, ranges};
 use crate::error::clean;
 use crate::model::{Flags, Id, IdSet, System};
 
@@ -86,7 +86,7 @@ fn parse(code: &[u8]) -> Code {
         b"CAPABILITY" => Some(Code::Capability(Capabilities::new(
             tokens.rest().split(u8::is_ascii_whitespace),
         ))),
-        b"UIDVALIDITY" => tokens.number().map(Code::UidValidity),
+        b"UIDVALIDITY" => tokens.validity().map(Code::UidValidity),
         b"UIDNEXT" => tokens.number().map(Code::UidNext),
         b"HIGHESTMODSEQ" => tokens.number().map(Code::HighestModSeq),
         b"NOMODSEQ" => Some(Code::NoModSeq),
@@ -106,7 +106,7 @@ fn permanent(mut tokens: Tokens<'_>) -> Option<Permanent> {
 }
 
 fn append_uid(mut tokens: Tokens<'_>) -> Option<Code> {
-    let validity = tokens.number()?;
+    let validity = tokens.validity()?;
     let ids = super::token::id_set(tokens.atom()?)?;
     Some(Code::AppendUid(validity, ids))
 }
@@ -114,7 +114,7 @@ fn append_uid(mut tokens: Tokens<'_>) -> Option<Code> {
 /// RFC 4315 §3: the two sets are in the same order, so they are zipped as they stand (HAZARDS 7); sets of different size
 /// prove nothing.
 fn copy_uid(mut tokens: Tokens<'_>) -> Option<Code> {
-    let validity = number(tokens.atom()?)?;
+    let validity = tokens.validity()?;
     let (from, to) = (ranges(tokens.atom()?)?, ranges(tokens.atom()?)?);
     let count = |set: &[(Id, Id)]| {
         set.iter()
@@ -140,11 +140,7 @@ mod tests {
             ("[TRYCREATE] no", Code::Other("TRYCREATE".into()), "no"),
             ("[UIDNEXT x] odd", Code::Other("UIDNEXT".into()), "odd"),
             ("[open", Code::None, "[open"),
-            (
-                "[APPENDUID 3 5] ok",
-                Code::AppendUid(3, IdSet::range(5..=5)),
-                "ok",
-            ),
+            ("[APPENDUID 3 5] ok", Code::AppendUid(3, IdSet::range(5..=5)), "ok"),
             (
                 "[COPYUID 9 5,2:3 1:3] ok",
                 Code::CopyUid(9, vec![(5, 1), (2, 2), (3, 3)]),

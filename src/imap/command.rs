@@ -176,7 +176,10 @@ mod tests {
             (Command::new("SELECT").mailbox(&name(b"a b")), "SELECT \\\"a b\\\""),
             (Command::new("X").text(br#"a"b\"#), r#"X \"a\\\"b\\\\\""#),
             (Command::new("X").text(b""), "X \\\"\\\""),
-            (Command::new("X").mailbox(&name(b"\xc3\xbc")).words("(Y)"), "X <\\xc3\\xbc> (Y)"),
+            (
+                Command::new("X").mailbox(&name(b"\xc3\xbc")).words("(Y)"),
+                "X <\\xc3\\xbc> (Y)",
+            ),
             (Command::new("X").mailbox(&name(b"a\r\nb")), "X <a\\r\\nb>"),
             (
                 Command::new("UID STORE")
@@ -200,7 +203,11 @@ mod tests {
     fn portions_fit_into_a_line() {
         let odd: IdSet = (0..5000).map(|n| 4_000_000_000 + n * 2).collect();
         let portions = portions(&odd, 1000);
-        assert!(portions.iter().all(|p| p.to_string().len() <= LONGEST_SET && p.len() <= 1000));
+        assert!(
+            portions
+                .iter()
+                .all(|p| p.to_string().len() <= LONGEST_SET && p.len() <= 1000)
+        );
         assert_eq!(portions.iter().flat_map(IdSet::iter).collect::<IdSet>(), odd);
         let whole = super::portions(&IdSet::range(1..=2500), 1000);
         assert_eq!(whole.iter().map(IdSet::len).collect::<Vec<_>>(), [1000, 1000, 500]);

@@ -62,12 +62,18 @@ fn timeouts(tcp: &TcpStream, options: &Options) -> Result<()> {
 
 /// Mail and password go in clear only over loopback, unless the user said otherwise.
 fn refuse_cleartext(tcp: &TcpStream, options: &Options) -> Result<()> {
-    let is_local = tcp.peer_addr().is_ok_and(|a: SocketAddr| a.ip().to_canonical().is_loopback());
+    let is_local = tcp
+        .peer_addr()
+        .is_ok_and(|a: SocketAddr| a.ip().to_canonical().is_loopback());
     if options.tls != Tls::None || options.allow_cleartext || is_local {
         return Ok(());
     }
-    let what = format!("{} is not this machine and `tls = \"none\"` would show the password to the network", options.host);
-    Err(Failure::account(Kind::Config, what).hint("use `tls = \"implicit\"` or `\"starttls\"`, or `allow-cleartext = true`"))
+    let what = format!(
+        "{} is not this machine and `tls = \"none\"` would show the password to the network",
+        options.host
+    );
+    Err(Failure::account(Kind::Config, what)
+        .hint("use `tls = \"implicit\"` or `\"starttls\"`, or `allow-cleartext = true`"))
 }
 
 fn conn(account: &Account, stream: Stream) -> Result<Conn> {
@@ -98,7 +104,9 @@ fn start_tls(account: &Account, tcp: TcpStream) -> Result<(Conn, bool)> {
     let mut plain = conn(account, Stream::Plain(tcp))?;
     if greeted(&plain.greeting()?)? {
         // PREAUTH leaves no room for STARTTLS, so somebody in between could have sent it.
-        return Err(refuse("the server logs in before the encryption that STARTTLS asks for"));
+        return Err(refuse(
+            "the server logs in before the encryption that STARTTLS asks for",
+        ));
     }
     let reply = plain.ask(Command::new("STARTTLS"), |_| ())?;
     if !reply.is_ok() {

@@ -118,7 +118,11 @@ impl<T: Task> Queue<T> {
     fn wait_for_room(&self) {
         let mut state = self.state();
         while state.weight >= ENOUGH && state.workers > 0 && !state.abandoned {
-            state = self.changed.wait_timeout(state, GLANCE).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .changed
+                .wait_timeout(state, GLANCE)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 

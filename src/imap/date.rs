@@ -1,7 +1,7 @@
 //! `INTERNALDATE`, both ways.
 
 use jiff::civil;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::Offset;
 
 use crate::model::InternalDate;
 
@@ -28,8 +28,8 @@ pub(super) fn parse(text: &[u8]) -> Option<InternalDate> {
     let (hour, minute, second) = (time.next()?.ok()?, time.next()?.ok()?, time.next()?.ok()?);
     // A leap second is no date to a computer.
     let when = civil::DateTime::new(year, month as i8, day, hour, minute, second.min(59), 0).ok()?;
-    let zoned = when.to_zoned(TimeZone::fixed(offset(zone)?)).ok()?;
-    Some(InternalDate(zoned.timestamp().as_second()))
+    let instant = offset(zone)?.to_timestamp(when).ok()?;
+    Some(InternalDate(instant.as_second()))
 }
 
 fn offset(zone: &str) -> Option<Offset> {

@@ -43,7 +43,10 @@ pub(super) fn login(conn: &mut Conn, options: &Options, logged_in: bool) -> Resu
             Way::Command => login_command(conn, options, &secret)?,
         };
         if !reply.is_ok() {
-            return Err(quirks::login_refused(&reply, &format!("login of {} refused", options.user)));
+            return Err(quirks::login_refused(
+                &reply,
+                &format!("login of {} refused", options.user),
+            ));
         }
         // What was offered before the login says little about what is offered after it.
         if !matches!(reply.code, Code::Capability(_)) && conn.capabilities == before {
@@ -109,7 +112,10 @@ fn no_way(offered: &[&str]) -> Failure {
     let what = if offered.is_empty() {
         "the server allows no login on this connection".to_owned()
     } else {
-        format!("the server takes none of the allowed mechanisms; it offers {}", crate::error::clean(offered.join(", ")))
+        format!(
+            "the server takes none of the allowed mechanisms; it offers {}",
+            crate::error::clean(offered.join(", "))
+        )
     };
     Failure::account(Kind::Config, what).hint("set `auth`, or `tls = \"starttls\"` if the connection is not encrypted")
 }
@@ -197,7 +203,11 @@ fn authenticate(conn: &mut Conn, options: &Options, mechanism: &'static str, sec
             // The challenge after the token is an error report, which wants an answer before the server refuses:
             // RFC 7628 §3.2.3 says %x01, XOAUTH2 an empty line.
             complaint = Some(crate::error::clean(STANDARD.decode(challenge).unwrap_or_default()));
-            return Ok(if mechanism == "OAUTHBEARER" { STANDARD.encode(b"\x01") } else { String::new() });
+            return Ok(if mechanism == "OAUTHBEARER" {
+                STANDARD.encode(b"\x01")
+            } else {
+                String::new()
+            });
         }
         next(Some(&STANDARD.decode(challenge).unwrap_or_default()))
     })?;

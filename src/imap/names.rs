@@ -70,7 +70,10 @@ impl Spelling {
             None => own,
         };
         let components = match separator {
-            Some(separator) => trimmed.split(|&b| b == separator).map(|part| self.decode(part)).collect(),
+            Some(separator) => trimmed
+                .split(|&b| b == separator)
+                .map(|part| self.decode(part))
+                .collect(),
             None => vec![self.decode(trimmed)],
         };
         let components: Option<Vec<String>> = components.into_iter().collect();
@@ -179,10 +182,13 @@ fn decode(text: &str) -> Option<String> {
             continue;
         }
         let bytes = base64().decode(hidden).ok()?;
-        let units: Vec<u16> = bytes.chunks(2).map(|u| match u {
-            [high, low] => Some(u16::from_be_bytes([*high, *low])),
-            _ => None,
-        }).collect::<Option<_>>()?;
+        let units: Vec<u16> = bytes
+            .chunks(2)
+            .map(|u| match u {
+                [high, low] => Some(u16::from_be_bytes([*high, *low])),
+                _ => None,
+            })
+            .collect::<Option<_>>()?;
         out.push_str(&String::from_utf16(&units).ok()?);
     }
     out.push_str(rest);
@@ -209,7 +215,12 @@ mod tests {
             ("", '/', b"a/b", Ok("a/b")),
             ("", '/', b"a/b/", Ok("a/b")),
             ("", '/', b"Entw&APw-rfe", Ok("Entwürfe")),
-            ("", '/', b"~peter/mail/&U,BTFw-/&ZeVnLIqe-", Ok("~peter/mail/台北/日本語")),
+            (
+                "",
+                '/',
+                b"~peter/mail/&U,BTFw-/&ZeVnLIqe-",
+                Ok("~peter/mail/台北/日本語"),
+            ),
             ("", '/', b"&2D3eAA-", Ok("😀")),
             ("", '/', b"Q&A", Ok("Q&A")),
             ("", '/', b"Q&-A", Ok("Q&A")),
@@ -226,7 +237,12 @@ mod tests {
         ] {
             let spelling = spelling(prefix, separator);
             let found = spelling.path(raw, spelling.separator);
-            assert_eq!(found.map(|p| p.to_string()), path.map(str::to_owned), "{}", raw.escape_ascii());
+            assert_eq!(
+                found.map(|p| p.to_string()),
+                path.map(str::to_owned),
+                "{}",
+                raw.escape_ascii()
+            );
         }
         assert_eq!(spelling("", '/').path(b"a/b", None).unwrap().components(), ["a/b"]);
     }
@@ -247,7 +263,10 @@ mod tests {
         }
         let flat = Spelling::default();
         assert_eq!(flat.name(&MailboxPath::parse("a/b").unwrap()), Err(NoName::Flat));
-        let utf8 = Spelling { utf8: true, ..spelling("", '/') };
+        let utf8 = Spelling {
+            utf8: true,
+            ..spelling("", '/')
+        };
         assert_eq!(utf8.name(&MailboxPath::parse("ü&").unwrap()), Ok(RawName::new("ü&")));
         assert_eq!(utf8.path(b"&APw-", Some(b'/')).unwrap().to_string(), "&APw-");
     }

@@ -99,6 +99,17 @@ impl Conn {
         Ok(())
     }
 
+    /// Leaves the open mailbox, if there is one, without expunging anything.
+    pub(super) fn leave(&mut self) -> Result<()> {
+        // RFC 3691 §2. Without it, opening a mailbox that is not there does the same (RFC 9051 §6.3.2).
+        let command = if self.capabilities.has("UNSELECT") {
+            Command::new("UNSELECT")
+        } else {
+            Command::new("EXAMINE").text(b"")
+        };
+        self.ask(command, |_| ()).map(|_| ())
+    }
+
     /// One command in several steps: `answer` gets each challenge and says what to send.
     pub(super) fn converse(&mut self, words: &str, mut answer: impl FnMut(&[u8]) -> Result<String>) -> Result<Reply> {
         let tag = self.next_tag();
@@ -185,6 +196,21 @@ fn out_of_step(why: &str) -> Failure {
     Failure::account(Kind::Temporary, format!("the server is out of step: {why}")).retry(Retry::Now)
 }
 
+/// Commands that are not answered yet, oldest first; at least one.
+pub(super) struct InFlight<'a, C>(&'a mut VecDeque<Sent<C>>);
+
+impl<C> InFlight<'_, C> {
+    /// What the errand remembers of each.
+    pub(super) fn iter(&mut self) -> impl Iterator<Item = &mut C> {
+        self.0.iter_mut().map(|sent| &mut sent.what)
+    }
+
+    /// The oldest.
+    pub(super) fn front(&mut self) -> Option<&mut C> {
+        self.iter().next()
+    }
+}
+
 struct Sent<C> {
     tag: u64,
     what: C,
@@ -196,8 +222,9 @@ struct Sent<C> {
 
 /// What comes back.
 pub(super) enum Event<'a, C> {
-    /// Untagged data, and the oldest command in flight, which it most likely answers.
-    Data(&'a mut C, Data<'a>),
+    /// Untagged data, and the commands in flight. It most likely answers the oldest of them, but servers work on several at
+    /// a time where these do not get in each other's way (RFC 9051 §5.5).
+    Data(InFlight<'a, C>, Data<'a>),
     /// A command's answer.
     Done(C, Reply),
 }
@@ -256,16 +283,16 @@ impl<'c, C> Pipeline<'c, C> {
                 return Err(failure);
             }
         };
-        match (step, self.sent.front_mut()) {
-            (Step::Done(what, reply), _) => Ok(Some(Event::Done(what, reply))),
-            (Step::Data, Some(front)) => {
+        match step {
+            Step::Idle => Ok(None),
+            Step::Done(what, reply) => Ok(Some(Event::Done(what, reply))),
+            Step::Data => {
                 let Response::Data(data) = response::parse(&self.line) else {
                     return Err(out_of_step("an untagged line cannot be read"));
                 };
                 self.conn.note(&data)?;
-                Ok(Some(Event::Data(&mut front.what, data)))
+                Ok(Some(Event::Data(InFlight(&mut self.sent), data)))
             }
-            (Step::Data | Step::Idle, _) => Ok(None),
         }
     }
 
@@ -386,11 +413,14 @@ impl<'c, C> Pipeline<'c, C> {
     fn step(&mut self, errand: &mut dyn Errand<C>) -> Result<Step<C>> {
         loop {
             self.send_some()?;
-            let Some(front) = self.sent.front_mut() else {
+            if self.sent.is_empty() {
                 return Ok(Step::Idle);
+            }
+            let mut literals = Adapter {
+                errand,
+                sent: &mut self.sent,
             };
-            let front = &mut front.what;
-            let read = self.conn.wire.read_line(&mut self.line, &mut Adapter { errand, front });
+            let read = self.conn.wire.read_line(&mut self.line, &mut literals);
             if let Err(failure) = read {
                 // HAZARDS 3: silence on commands that share the wire.
                 if self.sent.len() > 1 && self.conn.wire.silent {
@@ -434,7 +464,10 @@ impl<'c, C> Pipeline<'c, C> {
             self.held.clear();
         }
         let crowded = |sent: Sent<C>| {
-            let reply = Reply { crowded: sent.crowded, ..reply };
+            let reply = Reply {
+                crowded: sent.crowded,
+                ..reply
+            };
             (sent.what, reply)
         };
         Ok(self.sent.remove(at).map(crowded))
@@ -456,16 +489,16 @@ enum Step<C> {
     Done(C, Reply),
 }
 
-/// What an errand does with literals, knowing the command that they most likely answer. [`Keep`] keeps them all.
+/// What an errand does with literals, knowing the commands in flight. [`Keep`] keeps them all.
 pub(super) trait Errand<C> {
     /// See [`Literals::wants`].
-    fn wants(&mut self, front: &mut C, line: &[u8], size: u64) -> bool;
+    fn wants(&mut self, in_flight: InFlight<'_, C>, line: &[u8], size: u64) -> bool;
     /// See [`Literals::chunk`].
     fn chunk(&mut self, bytes: &[u8]);
 }
 
 impl<C> Errand<C> for Keep {
-    fn wants(&mut self, _front: &mut C, _line: &[u8], _size: u64) -> bool {
+    fn wants(&mut self, _in_flight: InFlight<'_, C>, _line: &[u8], _size: u64) -> bool {
         false
     }
 
@@ -474,12 +507,12 @@ impl<C> Errand<C> for Keep {
 
 struct Adapter<'a, C> {
     errand: &'a mut dyn Errand<C>,
-    front: &'a mut C,
+    sent: &'a mut VecDeque<Sent<C>>,
 }
 
 impl<C> Literals for Adapter<'_, C> {
     fn wants(&mut self, line: &[u8], size: u64) -> bool {
-        self.errand.wants(self.front, line, size)
+        self.errand.wants(InFlight(self.sent), line, size)
     }
 
     fn chunk(&mut self, bytes: &[u8]) {

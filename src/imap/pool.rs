@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::code::Permanent;
 use super::names::Spelling;
 use super::pipeline::Conn;
+use super::selected::Selected;
 use super::wire::{Counters, stopped};
 use super::{Options, connect, login};
 use crate::error::{Failure, Kind, Result, Retry};
@@ -38,6 +39,8 @@ pub(super) struct Account {
 pub(super) struct Memory {
     /// How names are spelled, once a survey told.
     pub(super) spelling: Option<Spelling>,
+    /// Names are UTF-8, as the capabilities told.
+    pub(super) utf8: bool,
     /// The UIDVALIDITY that the caller was told last; ids given to us are meant under it.
     pub(super) validity: HashMap<RawName, u64>,
     /// What each mailbox holds for good, as SELECT told.
@@ -51,6 +54,16 @@ pub(super) struct Holds {
     pub(super) permanent: Permanent,
     /// All flags that are in use.
     pub(super) listed: crate::model::Flags,
+}
+
+impl Holds {
+    pub(super) fn new(selected: &Selected) -> Self {
+        let permanent = selected.permanent.clone().unwrap_or_else(Permanent::everything);
+        Self {
+            listed: selected.flags.union(&permanent.flags),
+            permanent,
+        }
+    }
 }
 
 impl Account {
@@ -100,6 +113,7 @@ impl Account {
         }
         let (mut conn, logged_in) = connect::open(self)?;
         login::login(&mut conn, &self.options, logged_in)?;
+        self.memory().utf8 = conn.capabilities.utf8_only();
         Ok(self.leased(conn))
     }
 

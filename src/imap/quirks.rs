@@ -91,8 +91,14 @@ mod tests {
     #[test]
     fn how_long_to_wait() {
         for (text, wait) in [
-            ("Request is throttled. Suggested Backoff Time: 1500 milliseconds", Some(1500)),
-            ("Request is throttled. Suggested Backoff Time: 299980 milliseconds", Some(30_000)),
+            (
+                "Request is throttled. Suggested Backoff Time: 1500 milliseconds",
+                Some(1500),
+            ),
+            (
+                "Request is throttled. Suggested Backoff Time: 299980 milliseconds",
+                Some(30_000),
+            ),
             ("[THROTTLED] slow down", Some(2000)),
             ("[NONEXISTENT] no such mailbox", None),
             ("[INUSE] locked", None),

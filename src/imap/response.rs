@@ -97,7 +97,6 @@ pub(super) struct StatusItems {
     pub(super) uidnext: Option<u64>,
     pub(super) uidvalidity: Option<u64>,
     pub(super) highestmodseq: Option<u64>,
-    pub(super) mailbox_id: Option<String>,
 }
 
 /// Prefixes by kind of namespace, each with its separator (RFC 9051 §7.3.6).
@@ -234,17 +233,12 @@ fn list(mut tokens: Tokens<'_>) -> Option<List<'_>> {
 
 fn mailbox_status(mut tokens: Tokens<'_>) -> Option<Data<'_>> {
     let name = tokens.string()?;
-    if !tokens.take(&Token::Open) {
+    if !tokens.eat(&Token::Open) {
         return None;
     }
     let mut items = StatusItems::default();
     while let Some(item) = tokens.atom() {
         let item = item.to_ascii_uppercase();
-        if item == b"MAILBOXID" {
-            let id = tokens.strings()?;
-            items.mailbox_id = id.first().map(|id| clean(id));
-            continue;
-        }
         let Some(value) = tokens.number() else {
             tokens.skip_value().then_some(())?;
             continue;
@@ -252,7 +246,7 @@ fn mailbox_status(mut tokens: Tokens<'_>) -> Option<Data<'_>> {
         match item.as_slice() {
             b"MESSAGES" => items.messages = Some(value),
             b"UIDNEXT" => items.uidnext = Some(value),
-            b"UIDVALIDITY" => items.uidvalidity = Some(value),
+            b"UIDVALIDITY" => items.uidvalidity = Some(value & u64::from(u32::MAX)),
             b"HIGHESTMODSEQ" => items.highestmodseq = Some(value),
             _ => {}
         }
@@ -269,17 +263,17 @@ fn namespaces(mut tokens: Tokens<'_>) -> Option<Namespaces> {
 
 fn prefixes(tokens: &mut Tokens<'_>) -> Option<Vec<Vec<u8>>> {
     let mut out = Vec::new();
-    if !tokens.take(&Token::Open) {
+    if !tokens.eat(&Token::Open) {
         return tokens.nstring()?.is_none().then_some(out);
     }
-    while tokens.take(&Token::Open) {
+    while tokens.eat(&Token::Open) {
         out.push(tokens.string()?.into_owned());
         // The separator, and perhaps extensions.
-        while !tokens.take(&Token::Close) {
+        while !tokens.eat(&Token::Close) {
             tokens.skip_value().then_some(())?;
         }
     }
-    tokens.take(&Token::Close).then_some(out)
+    tokens.eat(&Token::Close).then_some(out)
 }
 
 fn search<'a>(mut tokens: Tokens<'_>) -> Data<'a> {
@@ -288,7 +282,7 @@ fn search<'a>(mut tokens: Tokens<'_>) -> Data<'a> {
         found.push(id);
     }
     // What may follow is `(MODSEQ n)` (RFC 7162 §3.1.5); a number that is none makes the list untrustworthy.
-    if !tokens.rest().is_empty() && !tokens.take(&Token::Open) {
+    if !tokens.rest().is_empty() && !tokens.eat(&Token::Open) {
         return Data::Malformed;
     }
     found.sort_unstable();
@@ -297,8 +291,8 @@ fn search<'a>(mut tokens: Tokens<'_>) -> Data<'a> {
 
 fn esearch(mut tokens: Tokens<'_>) -> Option<IdSet> {
     let mut ids = IdSet::new();
-    if tokens.take(&Token::Open) {
-        while !tokens.take(&Token::Close) {
+    if tokens.eat(&Token::Open) {
+        while !tokens.eat(&Token::Close) {
             tokens.skip_value().then_some(())?;
         }
     }
@@ -321,7 +315,7 @@ fn vanished<'a>(mut tokens: Tokens<'_>) -> Option<Data<'a>> {
 /// Reads `(UID 7 FLAGS () …)`, or as much of it as is there when a body follows.
 pub(super) fn fetch(mut tokens: Tokens<'_>) -> Option<Fetch<'_>> {
     let mut fetch = Fetch::default();
-    if !tokens.take(&Token::Open) {
+    if !tokens.eat(&Token::Open) {
         return None;
     }
     while let Some(item) = tokens.atom() {
@@ -344,7 +338,7 @@ pub(super) fn fetch(mut tokens: Tokens<'_>) -> Option<Fetch<'_>> {
             _ => tokens.skip_value().then_some(())?,
         }
     }
-    tokens.take(&Token::Close).then_some(fetch)
+    tokens.eat(&Token::Close).then_some(fetch)
 }
 
 fn object(id: &[u8]) -> ObjectId {
@@ -375,7 +369,16 @@ mod tests {
             };
             assert_eq!((t, reply.status, reply.text.as_str()), (tag, status, text));
         }
-        for line in ["", "H1", "H1 WHAT", "Hx OK", "H1 BYE", "OK", "1 2 3", "H99999999999999999999 OK"] {
+        for line in [
+            "",
+            "H1",
+            "H1 WHAT",
+            "Hx OK",
+            "H1 BYE",
+            "OK",
+            "1 2 3",
+            "H99999999999999999999 OK",
+        ] {
             assert!(matches!(parse(line.as_bytes()), Response::Garbled), "{line}");
         }
         assert!(matches!(parse(b"+ YWJj"), Response::Continue(b"YWJj")));
@@ -393,11 +396,15 @@ mod tests {
         assert_eq!(fetch.object, Some(ObjectId("M1".into())));
         assert!(matches!(fetch.body, Body::Text(text) if *text == *b"a\r\n"));
 
-        let Data::Fetch(fetch) = untagged("* 3 FETCH (INTERNALDATE NIL BODY[] NIL)") else { panic!() };
+        let Data::Fetch(fetch) = untagged("* 3 FETCH (INTERNALDATE NIL BODY[] NIL)") else {
+            panic!()
+        };
         assert_eq!(fetch.date, Some(None));
         assert!(matches!(fetch.body, Body::Nil));
 
-        let Data::Fetch(fetch) = untagged("* 3 FETCH (UID 1 FLAGS () BODY[] ") else { panic!() };
+        let Data::Fetch(fetch) = untagged("* 3 FETCH (UID 1 FLAGS () BODY[] ") else {
+            panic!()
+        };
         assert!(fetch.body_follows && fetch.uid == Some(1));
     }
 
@@ -423,10 +430,14 @@ mod tests {
 
     #[test]
     fn lists_and_statuses() {
-        let Data::List(list) = untagged(r#"* LIST (\HasNoChildren \sent) "." "INBOX.a \"b\"" ("X" (1))"#) else { panic!() };
+        let Data::List(list) = untagged(r#"* LIST (\HasNoChildren \sent) "." "INBOX.a \"b\"" ("X" (1))"#) else {
+            panic!()
+        };
         assert!(list.has("\\Sent") && list.separator == Some(b'.'));
         assert_eq!(&*list.name, br#"INBOX.a "b""#);
-        let Data::List(list) = untagged("* LIST () NIL {3}\r\na b") else { panic!() };
+        let Data::List(list) = untagged("* LIST () NIL {3}\r\na b") else {
+            panic!()
+        };
         assert_eq!((list.separator, &*list.name), (None, &b"a b"[..]));
 
         let Data::MailboxStatus(name, items) =
@@ -440,7 +451,6 @@ mod tests {
             uidnext: Some(3),
             uidvalidity: Some(4),
             highestmodseq: Some(5),
-            mailbox_id: Some("abc".into()),
         };
         assert_eq!(items, wanted);
     }
@@ -449,12 +459,26 @@ mod tests {
     fn namespaces_of_all_kinds() {
         for (line, personal, foreign) in [
             (r#"* NAMESPACE (("" "/")) NIL NIL"#, vec![""], vec![]),
-            (r#"* NAMESPACE (("INBOX." ".")) (("user." ".")) (("" "."))"#, vec!["INBOX."], vec!["user.", ""]),
-            (r#"* NAMESPACE (("" "/" "X" ("a")) ("#mh/" "/")) (("~" NIL)) NIL"#, vec!["", "#mh/"], vec!["~"]),
+            (
+                r#"* NAMESPACE (("INBOX." ".")) (("user." ".")) (("" "."))"#,
+                vec!["INBOX."],
+                vec!["user.", ""],
+            ),
+            (
+                r##"* NAMESPACE (("" "/" "X" ("a")) ("#mh/" "/")) (("~" NIL)) NIL"##,
+                vec!["", "#mh/"],
+                vec!["~"],
+            ),
         ] {
-            let Data::Namespace(found) = untagged(line) else { panic!("{line}") };
+            let Data::Namespace(found) = untagged(line) else {
+                panic!("{line}")
+            };
             let bytes = |names: Vec<&str>| names.into_iter().map(|n| n.as_bytes().to_vec()).collect::<Vec<_>>();
-            assert_eq!((found.personal, found.foreign), (bytes(personal), bytes(foreign)), "{line}");
+            assert_eq!(
+                (found.personal, found.foreign),
+                (bytes(personal), bytes(foreign)),
+                "{line}"
+            );
         }
     }
 
@@ -466,10 +490,14 @@ mod tests {
             ("* ESEARCH (TAG \"H1\") UID", ""),
             ("* ESEARCH (TAG \"H1\") UID COUNT 3 ALL 7,1:2 MODSEQ 4", "1:2,7"),
         ] {
-            let Data::Search(found) = untagged(line) else { panic!("{line}") };
+            let Data::Search(found) = untagged(line) else {
+                panic!("{line}")
+            };
             assert_eq!(found.to_string(), ids, "{line}");
         }
-        let Data::Vanished { earlier, ids } = untagged("* VANISHED (EARLIER) 9,1:2") else { panic!() };
+        let Data::Vanished { earlier, ids } = untagged("* VANISHED (EARLIER) 9,1:2") else {
+            panic!()
+        };
         assert!(earlier && ids.to_string() == "1:2,9");
     }
 

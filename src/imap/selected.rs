@@ -19,7 +19,6 @@ pub(super) struct Selected {
     pub(super) flags: Flags,
     pub(super) permanent: Option<Permanent>,
     pub(super) read_only: bool,
-    counted: bool,
 }
 
 impl Selected {
@@ -55,12 +54,14 @@ impl Selected {
 
     fn count(&mut self, count: u64) {
         self.exists = count;
-        (self.least, self.most) = if self.counted {
-            (self.least.min(count), self.most.max(count))
-        } else {
-            (count, count)
-        };
-        self.counted = true;
+        self.least = self.least.min(count);
+        self.most = self.most.max(count);
+    }
+
+    /// The mailbox is open: what it holds is counted from here.
+    pub(super) fn settle(&mut self) {
+        self.least = self.exists;
+        self.most = self.exists;
     }
 }
 
@@ -80,12 +81,16 @@ mod tests {
             "* OK [HIGHESTMODSEQ 20] ok",
             "* OK [PERMANENTFLAGS (\\Seen \\*)] ok",
             "* VANISHED (EARLIER) 1:4",
+            "H1 OK done",
             "* 5 EXISTS",
             "* 2 EXPUNGE",
             "* VANISHED 6:7",
         ] {
-            let Response::Data(data) = parse(line.as_bytes()) else { panic!("{line}") };
-            open.note(&data);
+            match parse(line.as_bytes()) {
+                Response::Data(data) => open.note(&data),
+                Response::Tagged(..) => open.settle(),
+                other => panic!("{line}: {other:?}"),
+            }
         }
         assert_eq!((open.validity, open.uidnext, open.modseq), (Some(7), Some(10), 20));
         assert_eq!((open.exists, open.least, open.most), (2, 2, 5));

@@ -18,7 +18,10 @@ pub(super) fn encrypt(tcp: TcpStream, options: &Options) -> Result<TlsStream<Tcp
         let found = fingerprint(&tls);
         if found != Some(pin) {
             let shown = found.map_or("none".to_owned(), |found| hex(&found));
-            let what = format!("the certificate of {} is not the one in `tls-fingerprint`", options.host);
+            let what = format!(
+                "the certificate of {} is not the one in `tls-fingerprint`",
+                options.host
+            );
             return Err(Failure::account(Kind::Config, what).hint(format!("the server shows {shown}")));
         }
     }
@@ -50,7 +53,9 @@ fn connector(options: &Options, any_certificate: bool) -> Result<TlsConnector> {
     builder.min_protocol_version(Some(Protocol::Tlsv12));
     if any_certificate {
         // The pin is checked instead: it is stricter than any authority.
-        builder.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
+        builder
+            .danger_accept_invalid_certs(true)
+            .danger_accept_invalid_hostnames(true);
     }
     if let Some(path) = &options.ca_file {
         let bad = |why: String| Failure::account(Kind::Config, format!("ca-file {}: {why}", path.display()));
@@ -79,7 +84,14 @@ fn identity(path: &std::path::Path, options: &Options) -> Result<Identity> {
         return Identity::from_pkcs8(&bytes, &bytes).map_err(|e| bad(e.to_string()));
     }
     Identity::from_pkcs12(&bytes, "")
-        .or_else(|_| Identity::from_pkcs12(&bytes, (options.secret)().map_or(String::new(), |s| s.expose().to_owned()).as_str()))
+        .or_else(|_| {
+            Identity::from_pkcs12(
+                &bytes,
+                (options.secret)()
+                    .map_or(String::new(), |s| s.expose().to_owned())
+                    .as_str(),
+            )
+        })
         .map_err(|e| bad(e.to_string()))
 }
 
@@ -92,7 +104,10 @@ fn refused(error: HandshakeError<TcpStream>, options: &Options) -> Failure {
     if is_network(&error) {
         return Failure::account(Kind::Temporary, format!("the connection was lost: {text}")).retry(Retry::Now);
     }
-    Failure::account(Kind::Config, format!("no trusted TLS connection to {}: {text}", options.host))
+    Failure::account(
+        Kind::Config,
+        format!("no trusted TLS connection to {}: {text}", options.host),
+    )
 }
 
 /// Whether the network failed, not the trust.

@@ -57,6 +57,11 @@ impl<'a> Tokens<'a> {
         Some(number)
     }
 
+    /// The next token if it is a UIDVALIDITY: 32 bits (RFC 9051 §9 nz-number), whatever the server says.
+    pub(super) fn validity(&mut self) -> Option<u64> {
+        self.number().map(|number| number & u64::from(u32::MAX))
+    }
+
     /// The next token as text, atoms included; `None` for a parenthesis or the end.
     pub(super) fn string(&mut self) -> Option<Cow<'a, [u8]>> {
         let mut ahead = self.clone();
@@ -81,7 +86,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// Whether the next token is that one, which is then taken.
-    pub(super) fn take(&mut self, wanted: &Token<'_>) -> bool {
+    pub(super) fn eat(&mut self, wanted: &Token<'_>) -> bool {
         let mut ahead = self.clone();
         let found = ahead.next().is_some_and(|token| token == *wanted);
         if found {
@@ -109,14 +114,14 @@ impl<'a> Tokens<'a> {
 
     /// The strings of a flat list `(a b c)`; `None` when there is no list, it nests or it does not end.
     pub(super) fn strings(&mut self) -> Option<Vec<Cow<'a, [u8]>>> {
-        if !self.take(&Token::Open) {
+        if !self.eat(&Token::Open) {
             return None;
         }
         let mut strings = Vec::new();
         while let Some(text) = self.string() {
             strings.push(text);
         }
-        self.take(&Token::Close).then_some(strings)
+        self.eat(&Token::Close).then_some(strings)
     }
 
     fn quoted(&mut self) -> Option<Token<'a>> {
@@ -272,7 +277,10 @@ mod tests {
             (br#"("a \"b\\" "")"#, r#"( t:a \"b\\ t: )"#),
             (b"x {3}\r\n(a) y", "a:x t:(a) a:y"),
             (b"~{2}\r\n\0\xff z", "t:\\x00\\xff a:z"),
-            (b"BODY[HEADER.FIELDS (DATE \"a b\")]<0> {1}\r\nx)", "a:BODY[HEADER.FIELDS (DATE \\\"a b\\\")]<0> t:x )"),
+            (
+                b"BODY[HEADER.FIELDS (DATE \"a b\")]<0> {1}\r\nx)",
+                "a:BODY[HEADER.FIELDS (DATE \\\"a b\\\")]<0> t:x )",
+            ),
             (b"(a[b c)", "( a:a[b a:c )"),
             (b"a\"b\"", "a:a t:b"),
             (b"\"never closed", ""),

@@ -187,11 +187,6 @@ impl Wire {
         read.map(|_| ()).map_err(|failure| failure.retry(Retry::Now))
     }
 
-    /// Whether a whole answer may be there without waiting.
-    pub(super) fn has_input(&self) -> bool {
-        self.at < self.input.len()
-    }
-
     /// Reads a logical line: to its end of line, the literals in it included. `line` is emptied first.
     pub(super) fn read_line(&mut self, line: &mut Vec<u8>, literals: &mut dyn Literals) -> Result<()> {
         line.clear();
@@ -327,7 +322,11 @@ pub(super) fn lost(error: &io::Error) -> Failure {
 }
 
 fn unreadable(why: impl std::fmt::Display) -> Failure {
-    Failure::account(Kind::Temporary, format!("a message waiting to be sent cannot be read: {why}")).retry(Retry::Now)
+    Failure::account(
+        Kind::Temporary,
+        format!("a message waiting to be sent cannot be read: {why}"),
+    )
+    .retry(Retry::Now)
 }
 
 /// The failure of what the user stopped.
@@ -367,7 +366,11 @@ mod tests {
             ("* OK hi\r\n", "* OK hi", ""),
             ("* OK hi {3}\r\n", "* OK hi {3}", ""),
             ("* X {3}\r\na\r\n y\n", "* X {3}\r\na\r\n y", ""),
-            ("* 1 FETCH (BODY[] {3}\r\nabc UID 1)\r\n", "* 1 FETCH (BODY[] \"\" UID 1)", "abc"),
+            (
+                "* 1 FETCH (BODY[] {3}\r\nabc UID 1)\r\n",
+                "* 1 FETCH (BODY[] \"\" UID 1)",
+                "abc",
+            ),
             ("* 1 FETCH (BODY[] ~{2}\r\nab)\r\n", "* 1 FETCH (BODY[] \"\")", "ab"),
             ("* X {5}\r\n{9}\r\n\r\n", "* X {5}\r\n{9}\r\n", ""),
         ] {

@@ -324,25 +324,19 @@ impl Memory {
         let mut body = Vec::new();
         append.body.read_to_end(&mut body).unwrap();
         let message = Message {
-            flags: append.flags.clone(),
-            date: append.date,
+            flags: append.head.flags.clone(),
+            date: append.head.date,
             body,
         };
         let id = self.deliver(&Self::name(&append.to), message)?;
-        let head = Head {
-            id: append.source,
-            flags: append.flags.clone(),
-            date: append.date,
-            size: append.identity.size,
-            object: None,
-        };
         // Killed between the effect and the answer.
         self.step()?;
         let landed = Done::Landed {
-            head,
+            flags: append.head.flags.clone(),
+            head: append.head,
             identity: append.identity,
             id: Some(id),
-            flags: append.flags,
+            validity: None,
         };
         drop(done.send(Outcome {
             ticket: append.ticket,
@@ -479,6 +473,7 @@ impl Source for Memory {
                         head,
                         identity,
                         id: Some(at),
+                        validity: None,
                         flags,
                     }),
                     Landing::Met(at) => send(Done::Met { head, identity, id: at }),
@@ -563,10 +558,8 @@ impl Sink for Pouring {
         }
         let append = Append {
             ticket: self.job.ticket,
-            source: self.head.id,
+            head: self.head,
             to: self.job.to,
-            flags: self.head.flags,
-            date: self.head.date,
             identity: identity.clone(),
             body: Box::new(Cursor::new(self.body)),
         };

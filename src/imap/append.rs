@@ -1,0 +1,389 @@
+//! Sending messages: APPEND from a spool, as many in flight as the window allows, never one twice.
+
+use std::collections::HashMap;
+use std::io::{Seek, SeekFrom};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::code::Code;
+use super::command::{Command, SharedBody};
+use super::crew::Queue;
+use super::pipeline::{Conn, Event, Pipeline};
+use super::pool::{Account, Holds};
+use super::response::{Body, Data, Reply, Status, StatusItems};
+use super::wire::Keep;
+use super::write::{Answers, Work, open};
+use super::{date, quirks};
+use crate::error::{Failure, Result, Retry};
+use crate::identity::envelope_key;
+use crate::model::{Flags, Id, IdSet, Identity, Mailbox};
+use crate::store::{Append, Done, Head, Ticket};
+
+/// How often a message is sent that was refused or not sent in full.
+const ATTEMPTS: u32 = 3;
+
+/// A message to send.
+pub(super) struct Upload {
+    ticket: Ticket,
+    head: Head,
+    to: Mailbox,
+    identity: Identity,
+    body: SharedBody,
+    attempts: u32,
+    /// Its literal must wait for the server's go-ahead: an earlier one was refused.
+    careful: bool,
+    /// The flags that went out with it.
+    given: Flags,
+}
+
+impl Upload {
+    pub(super) fn new(append: Append) -> Self {
+        Self {
+            ticket: append.ticket,
+            head: append.head,
+            to: append.to,
+            identity: append.identity,
+            body: Arc::new(Mutex::new(append.body)),
+            attempts: 0,
+            careful: false,
+            given: Flags::none(),
+        }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.identity.size
+    }
+
+    fn failed(self, failure: Failure, answers: &Answers) {
+        let id = self.head.id;
+        answers.send(self.ticket, Done::Failed(IdSet::range(id..=id), failure));
+    }
+
+    fn unknown(self, failure: &Failure, answers: &Answers) {
+        let id = self.head.id;
+        let failure = Failure::message(failure.what.clone());
+        answers.send(self.ticket, Done::Unknown(IdSet::range(id..=id), failure));
+    }
+
+    fn landed(self, id: Option<Id>, account: &Account, answers: &Answers) {
+        let validity = id.and_then(|_| account.memory().validity.get(&self.to.raw).copied());
+        let done = Done::Landed {
+            head: self.head,
+            identity: self.identity,
+            id,
+            validity,
+            flags: self.given,
+        };
+        answers.send(self.ticket, done);
+    }
+
+    /// RFC 9051 §6.3.12, in a closed grammar (HAZARDS 1): flags that the mailbox listed, a date that we formatted, a name
+    /// that the server listed. A keyword that is new to the mailbox waits for the go-ahead.
+    fn command(&mut self, holds: Option<&Holds>) -> Command {
+        let flags = &self.head.flags;
+        self.given = match holds {
+            Some(holds) => holds.permanent.filter(flags),
+            // Nothing is known of the mailbox; every one holds the system flags.
+            None => Flags::new(flags.system, []),
+        };
+        let listed = self
+            .given
+            .keywords()
+            .iter()
+            .all(|k| holds.is_some_and(|holds| holds.listed.has(k)));
+        let mut command = Command::new("APPEND").mailbox(&self.to.raw);
+        if !self.given.is_empty() {
+            command = command.flags(&self.given);
+        }
+        let command = command
+            .words(format_args!("\"{}\"", date::format(self.head.date)))
+            .body(Arc::clone(&self.body), self.identity.size);
+        if self.careful || !listed {
+            command.careful()
+        } else {
+            command
+        }
+    }
+
+    fn rewind(&self) -> std::io::Result<u64> {
+        self.body
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .seek(SeekFrom::Start(0))
+    }
+}
+
+/// Sends one message and with it those that wait, until none does. What could not be sent goes back to the queue.
+pub(super) fn uploads(
+    account: &Account,
+    conn: &mut Conn,
+    queue: &Queue<Work>,
+    first: Upload,
+    answers: &Answers,
+) -> Result<()> {
+    let first = match prepare(account, conn, first, answers) {
+        Ok(Some(first)) => first,
+        Ok(None) => return Ok(()),
+        Err((first, failure)) => {
+            queue.put_back(Work::Upload(first));
+            return Err(failure);
+        }
+    };
+    if !conn.capabilities.has("UIDPLUS") {
+        return send_and_look(account, conn, queue, first, answers);
+    }
+    let mut line = Line {
+        account,
+        queue,
+        answers,
+        pipeline: Pipeline::new(conn),
+        failure: None,
+    };
+    line.push(first);
+    let outcome = line.run();
+    if let Err(failure) = &outcome {
+        line.lost(failure);
+    }
+    outcome
+}
+
+type Prepared = std::result::Result<Option<Upload>, (Box<Upload>, Failure)>;
+
+/// Refuses what is hopeless, and learns what the mailbox holds where that matters.
+fn prepare(account: &Account, conn: &mut Conn, upload: Upload, answers: &Answers) -> Prepared {
+    // RFC 7889 §2
+    if let Some(limit) = conn.capabilities.append_limit().filter(|limit| upload.size() > *limit) {
+        let what = format!("it has {} bytes, and the server takes {limit} at most", upload.size());
+        upload.failed(Failure::message(what).retry(Retry::Never), answers);
+        return Ok(None);
+    }
+    if needs_holds(account, &upload)
+        && let Err(failure) = open(account, conn, &upload.to.raw)
+    {
+        return Err((Box::new(upload), failure));
+    }
+    Ok(Some(upload))
+}
+
+fn needs_holds(account: &Account, upload: &Upload) -> bool {
+    !upload.head.flags.keywords().is_empty() && !account.memory().permanent.contains_key(&upload.to.raw)
+}
+
+/// Messages in flight on one connection.
+struct Line<'a, 'c> {
+    account: &'a Account,
+    queue: &'a Queue<Work>,
+    answers: &'a Answers,
+    pipeline: Pipeline<'c, Upload>,
+    /// The connection is to be given up once the messages in flight are answered.
+    failure: Option<Failure>,
+}
+
+impl Line<'_, '_> {
+    fn push(&mut self, mut upload: Upload) {
+        if let Err(error) = upload.rewind() {
+            upload.failed(
+                Failure::message(format!("it cannot be read again: {error}")),
+                self.answers,
+            );
+            return;
+        }
+        let holds = self.account.memory().permanent.get(&upload.to.raw).cloned();
+        let command = upload.command(holds.as_ref());
+        self.pipeline.push(command, upload);
+    }
+
+    fn run(&mut self) -> Result<()> {
+        loop {
+            self.fill()?;
+            match self.pipeline.next(&mut Keep)? {
+                None => return self.failure.take().map_or(Ok(()), Err),
+                Some(Event::Data(..)) => {}
+                Some(Event::Done(upload, reply)) => self.answered(upload, &reply)?,
+            }
+        }
+    }
+
+    fn fill(&mut self) -> Result<()> {
+        let limit = self.pipeline.conn.capabilities.append_limit();
+        while self.pipeline.has_room() && self.failure.is_none() {
+            let suits = |work: &Work| {
+                matches!(work, Work::Upload(upload)
+                    if !needs_holds(self.account, upload) && limit.is_none_or(|limit| upload.size() <= limit))
+            };
+            let Some(Work::Upload(upload)) = self.queue.try_take(suits) else {
+                break;
+            };
+            self.push(*upload);
+            self.pipeline.pump()?;
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, mut upload: Upload, reply: &Reply) -> Result<()> {
+        if reply.is_ok() {
+            let id = self.new_id(&upload, reply);
+            upload.landed(id, self.account, self.answers);
+            return Ok(());
+        }
+        upload.attempts += 1;
+        if reply.status == Status::Bad {
+            // HAZARDS 1: the rest of the literal may now be taken for commands.
+            self.pipeline.conn.clean = false;
+            let failure = Failure::message(format!("the server does not understand it: {}", reply.text));
+            if upload.careful || upload.attempts >= ATTEMPTS {
+                upload.failed(failure.clone().retry(Retry::Never), self.answers);
+            } else {
+                upload.careful = true;
+                self.queue.put_back(Work::Upload(Box::new(upload)));
+            }
+            return Err(Failure {
+                reach: crate::error::Reach::Account,
+                kind: crate::error::Kind::Temporary,
+                retry: Retry::Now,
+                ..failure
+            });
+        }
+        if upload.attempts < ATTEMPTS
+            && let Some(wait) = quirks::patience(reply)
+        {
+            // Refused, so not done: it may be sent again.
+            self.queue.put_back(Work::Upload(Box::new(upload)));
+            return self.account.pause(wait);
+        }
+        let failure = refusal(&upload, reply);
+        upload.failed(failure, self.answers);
+        Ok(())
+    }
+
+    /// RFC 4315 §3; an id under another UIDVALIDITY than the caller knows would mean another message.
+    fn new_id(&self, upload: &Upload, reply: &Reply) -> Option<Id> {
+        let Code::AppendUid(validity, ids) = &reply.code else {
+            return None;
+        };
+        let mut memory = self.account.memory();
+        let expected = *memory.validity.entry(upload.to.raw.clone()).or_insert(*validity);
+        (expected == *validity && ids.len() == 1).then(|| ids.first()).flatten()
+    }
+
+    /// The connection is lost: what went out in full may have arrived, and is never sent again.
+    fn lost(self, failure: &Failure) {
+        let (seen, unseen) = self.pipeline.into_open();
+        for upload in seen {
+            upload.unknown(failure, self.answers);
+        }
+        for (n, mut upload) in unseen.into_iter().enumerate() {
+            upload.attempts += u32::from(n == 0);
+            if upload.attempts >= ATTEMPTS {
+                upload.failed(Failure::message(failure.what.clone()), self.answers);
+            } else {
+                self.queue.put_back(Work::Upload(Box::new(upload)));
+            }
+        }
+    }
+}
+
+fn refusal(upload: &Upload, reply: &Reply) -> Failure {
+    let what = format!("the server does not take it: {}", reply.text);
+    if reply.code.is("TRYCREATE") || reply.code.is("NONEXISTENT") {
+        // RFC 9051 §6.3.12
+        return Failure::mailbox("the mailbox is not there any more");
+    }
+    if reply.code.is("OVERQUOTA") {
+        return Failure::message(what).hint("make room on the server");
+    }
+    let never = reply.code.is("TOOBIG") || upload.size() == 0;
+    Failure::message(what).retry(if never { Retry::Never } else { Retry::Later })
+}
+
+/// Without UIDPLUS: sends one message, and looks for it among what came into the mailbox since.
+fn send_and_look(
+    account: &Account,
+    conn: &mut Conn,
+    queue: &Queue<Work>,
+    upload: Upload,
+    answers: &Answers,
+) -> Result<()> {
+    let next = match uidnext(conn, &upload.to) {
+        Ok(next) => next,
+        Err(failure) => {
+            queue.put_back(Work::Upload(Box::new(upload)));
+            return Err(failure);
+        }
+    };
+    let sought = Sought {
+        key: upload.identity.envelope,
+        size: upload.size(),
+        to: upload.to.clone(),
+        next,
+    };
+    let mut line = Line {
+        account,
+        queue,
+        answers,
+        pipeline: Pipeline::new(conn),
+        failure: None,
+    };
+    line.push(upload);
+    loop {
+        match line.pipeline.next(&mut Keep) {
+            Ok(None) => return Ok(()),
+            Ok(Some(Event::Data(..))) => {}
+            Ok(Some(Event::Done(upload, reply))) if reply.is_ok() => {
+                // Whatever comes of the look, the message is there.
+                let found = sought.look(line.pipeline.conn);
+                let id = found.as_ref().ok().copied().flatten();
+                upload.landed(id, account, answers);
+                return found.map(|_| ());
+            }
+            Ok(Some(Event::Done(upload, reply))) => line.answered(upload, &reply)?,
+            Err(failure) => {
+                line.lost(&failure);
+                return Err(failure);
+            }
+        }
+    }
+}
+
+fn uidnext(conn: &mut Conn, to: &Mailbox) -> Result<Option<Id>> {
+    let mut next = None;
+    conn.ask(Command::new("STATUS").mailbox(&to.raw).words("(UIDNEXT)"), |data| {
+        if let Data::MailboxStatus(_, StatusItems { uidnext, .. }) = data {
+            next = uidnext;
+        }
+    })?;
+    Ok(next)
+}
+
+/// What is looked for.
+struct Sought {
+    key: Option<crate::model::EnvelopeKey>,
+    size: u64,
+    to: Mailbox,
+    next: Option<Id>,
+}
+
+impl Sought {
+    /// The one new message with that envelope, or with that size where there is no envelope; `None` when none or several
+    /// could be it.
+    fn look(&self, conn: &mut Conn) -> Result<Option<Id>> {
+        let Some(next) = self.next else { return Ok(None) };
+        if !conn.ask(Command::new("EXAMINE").mailbox(&self.to.raw), |_| ())?.is_ok() {
+            return Ok(None);
+        }
+        let mut found: HashMap<Id, bool> = HashMap::new();
+        let items = "(UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)])";
+        conn.ask(Command::new(format!("UID FETCH {next}:4294967295 {items}")), |data| {
+            if let Data::Fetch(fetch) = data
+                && let (Some(id), Body::Text(header)) = (fetch.uid.filter(|id| *id >= next), &fetch.body)
+            {
+                let same = match self.key {
+                    Some(key) => envelope_key(header) == Some(key),
+                    None => fetch.size == Some(self.size),
+                };
+                found.insert(id, same);
+            }
+        })?;
+        let mut same = found.into_iter().filter_map(|(id, same)| same.then_some(id));
+        Ok(same.next().filter(|_| same.next().is_none()))
+    }
+}

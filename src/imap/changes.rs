@@ -1,0 +1,276 @@
+//! What happened in mailboxes since a checkpoint: QRESYNC, CONDSTORE or a plain listing, whichever the server can.
+//!
+//! Each mailbox is a [`Slot`] that goes through one or two passes. The first takes the best rung of the ladder; when its
+//! claims do not add up to the number of messages that the server counts (HAZARDS 8, 9), a second pass asks for all ids.
+
+use std::collections::HashMap;
+use std::sync::mpsc::SyncSender;
+
+use super::command::Command;
+use super::crew::{self, Queue, Task};
+use super::pipeline::{Event, Pipeline};
+use super::pool::{Account, Lease, Tries};
+use super::quirks;
+use super::response::{Reply, Status};
+use super::slot::{Next, Rung, Slot};
+use super::wire::{Keep, stopped};
+use crate::error::{Failure, Kind, Result, Retry};
+use crate::model::{MailboxId, News, RawName, Seen, Since};
+
+/// How often one mailbox is tried before it is left for another run.
+const ATTEMPTS: u32 = 3;
+
+/// See [`crate::store::Source::changes`].
+pub(super) fn changes(account: &Account, since: &[Since], news: &mut dyn FnMut(News)) -> Result<()> {
+    let slots: Vec<Slot<'_>> = since.iter().map(Slot::new).collect();
+    let names: HashMap<MailboxId, &RawName> = since.iter().map(|s| (s.mailbox.id, &s.mailbox.raw)).collect();
+    let work = |queue: &Queue<Slot<'_>>, out: &SyncSender<News>| {
+        let mut worker = Worker::new(account, queue, out);
+        worker.run()
+    };
+    crew::spread(account, slots, work, &mut |(id, seen)| {
+        if let (Seen::Opened { validity, .. }, Some(raw)) = (&seen, names.get(&id)) {
+            // From now on the caller's ids are meant under this one.
+            account
+                .memory()
+                .validity
+                .insert((*raw).clone(), validity & u64::from(u32::MAX));
+        }
+        news((id, seen));
+    })
+}
+
+impl Task for Slot<'_> {
+    fn weight(&self) -> u64 {
+        // What is listed in full takes its time; what is asked for changes takes next to none.
+        4 + self
+            .since
+            .checkpoint
+            .as_ref()
+            .map_or(0, |_| self.since.known.len() / 400)
+    }
+}
+
+/// What a command in flight is for.
+struct Asked {
+    slot: usize,
+    opens: bool,
+}
+
+struct Worker<'a, 's> {
+    account: &'a Account,
+    queue: &'a Queue<Slot<'s>>,
+    out: &'a SyncSender<News>,
+    /// Mailboxes under way, by a number of their own.
+    slots: HashMap<usize, Slot<'s>>,
+    /// Mailboxes to ask (again) over this connection.
+    again: Vec<Slot<'s>>,
+    last: usize,
+    gone: bool,
+}
+
+impl<'a, 's> Worker<'a, 's> {
+    fn new(account: &'a Account, queue: &'a Queue<Slot<'s>>, out: &'a SyncSender<News>) -> Self {
+        Self {
+            account,
+            queue,
+            out,
+            slots: HashMap::new(),
+            again: Vec::new(),
+            last: 0,
+            gone: false,
+        }
+    }
+
+    fn run(&mut self) -> Result<()> {
+        let mut tries = Tries::default();
+        loop {
+            let outcome = self.account.lease().and_then(|lease| self.converse(lease, &mut tries));
+            let Err(failure) = outcome else { return Ok(()) };
+            self.lost(&failure);
+            if let Err(failure) = tries.again(self.account, failure) {
+                for slot in self.again.drain(..) {
+                    self.queue.put_back(slot);
+                }
+                return Err(failure);
+            }
+        }
+    }
+
+    /// Works on one connection until there is no more work or it is lost.
+    fn converse(&mut self, mut lease: Lease<'_>, tries: &mut Tries) -> Result<()> {
+        lease.settle()?;
+        let mut pipeline = Pipeline::new(&mut lease);
+        loop {
+            while pipeline.has_room()
+                && let Some(slot) = self.again.pop().or_else(|| self.queue.try_take(|_| true))
+            {
+                self.ask(slot, &mut pipeline)?;
+            }
+            match pipeline.next(&mut Keep)? {
+                None if self.again.is_empty() => return Ok(()),
+                None => {}
+                Some(Event::Data(mut in_flight, data)) => {
+                    // The next mailbox is opened only when all is answered about this one, so the oldest command is it.
+                    if let Some(asked) = in_flight.front()
+                        && let Some(slot) = self.slots.get_mut(&asked.slot)
+                    {
+                        slot.note(asked.opens, &data);
+                        let news = slot.take_news();
+                        let id = slot.id();
+                        self.tell(id, news);
+                    }
+                }
+                Some(Event::Done(asked, reply)) => {
+                    tries.progress();
+                    self.answered(&asked, &reply, &mut pipeline)?;
+                }
+            }
+            if self.gone || self.account.is_stopped() {
+                return if self.gone { Ok(()) } else { Err(stopped()) };
+            }
+        }
+    }
+
+    fn ask(&mut self, mut slot: Slot<'s>, pipeline: &mut Pipeline<'_, Asked>) -> Result<()> {
+        self.last += 1;
+        let number = self.last;
+        slot.begin(pipeline.conn);
+        pipeline.push(
+            slot.open_command(pipeline.conn),
+            Asked {
+                slot: number,
+                opens: true,
+            },
+        );
+        if let Some(command) = slot.look_command() {
+            pipeline.push(
+                command,
+                Asked {
+                    slot: number,
+                    opens: false,
+                },
+            );
+        }
+        self.slots.insert(number, slot);
+        pipeline.pump()
+    }
+
+    fn answered(&mut self, asked: &Asked, reply: &Reply, pipeline: &mut Pipeline<'_, Asked>) -> Result<()> {
+        // A mailbox that is done with leaves a hole: the answer to a FETCH behind a failed SELECT concerns nobody.
+        let Some(slot) = self.slots.get_mut(&asked.slot) else {
+            return Ok(());
+        };
+        if !reply.is_ok() && !slot.forgives(asked.opens) {
+            let Some(slot) = self.slots.remove(&asked.slot) else {
+                return Ok(());
+            };
+            return self.refused(slot, asked.opens, reply, pipeline);
+        }
+        if asked.opens {
+            slot.opened(reply);
+        }
+        let id = slot.id();
+        let news = slot.take_news();
+        let over = !asked.opens || slot.needs_no_look();
+        self.tell(id, news);
+        if over && let Some(mut slot) = self.slots.remove(&asked.slot) {
+            let (news, next) = slot.conclude();
+            self.tell(id, news);
+            if matches!(next, Next::Pass) {
+                self.again.push(slot);
+            }
+        }
+        Ok(())
+    }
+
+    /// A command of ours was refused: try lower, try later, or give up on the mailbox.
+    fn refused(
+        &mut self,
+        mut slot: Slot<'s>,
+        opens: bool,
+        reply: &Reply,
+        pipeline: &mut Pipeline<'_, Asked>,
+    ) -> Result<()> {
+        if reply.status == Status::Bad && reply.crowded {
+            // HAZARDS 3: alone, it may be good.
+            pipeline.conn.distrust();
+            self.again.push(slot);
+            let what = format!(
+                "the server refuses commands that do not wait for each other: {}",
+                reply.text
+            );
+            return Err(Failure::account(Kind::Temporary, what).retry(Retry::Now));
+        }
+        slot.attempts += 1;
+        if reply.status == Status::Bad && slot.step_down() {
+            self.again.push(slot);
+            return Ok(());
+        }
+        if slot.attempts < ATTEMPTS
+            && let Some(wait) = quirks::patience(reply)
+        {
+            self.account.pause(wait)?;
+            self.again.push(slot);
+            return Ok(());
+        }
+        let doing = if opens { "opened" } else { "listed" };
+        let failure = Failure::mailbox(format!("the mailbox cannot be {doing}: {}", reply.text));
+        self.tell(slot.id(), vec![Seen::Partial(failure)]);
+        Ok(())
+    }
+
+    /// The connection is lost: what was under way is asked again, unless it was under way too often.
+    fn lost(&mut self, failure: &Failure) {
+        let mut slots: Vec<(usize, Slot<'s>)> = self.slots.drain().collect();
+        slots.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+        // Only the oldest can be what broke the connection.
+        let oldest = slots.len().saturating_sub(1);
+        for (n, (_, mut slot)) in slots.into_iter().enumerate() {
+            slot.attempts += u32::from(n == oldest);
+            if slot.attempts < ATTEMPTS {
+                self.again.push(slot);
+            } else {
+                let failure = Failure::mailbox(failure.what.clone());
+                self.tell(slot.id(), vec![Seen::Partial(failure)]);
+            }
+        }
+    }
+
+    fn tell(&mut self, id: MailboxId, news: Vec<Seen>) {
+        for seen in news {
+            self.gone |= self.out.send((id, seen)).is_err();
+        }
+    }
+}
+
+impl Rung {
+    /// The next one down, where a refusal may be about the rung itself.
+    pub(super) fn below(self) -> Option<Self> {
+        match self {
+            Self::Resync => Some(Self::Since),
+            Self::Since => Some(Self::Flags),
+            Self::Flags | Self::Ids | Self::Fetched => None,
+        }
+    }
+}
+
+impl Slot<'_> {
+    /// Takes a lower rung; false when there is none.
+    fn step_down(&mut self) -> bool {
+        let below = self.rung.below();
+        if let Some(below) = below {
+            self.ceiling = below;
+        }
+        below.is_some()
+    }
+
+    fn open_command(&self, conn: &super::pipeline::Conn) -> Command {
+        // EXAMINE has no side effects; RFC 9051 §6.3.3.
+        let command = Command::new("EXAMINE").mailbox(&self.since.mailbox.raw);
+        match self.parameters(conn) {
+            Some(parameters) => command.words(parameters),
+            None => command,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The tree of mailboxes: creating, renaming, deleting.
+
+use super::command::Command;
+use super::names::{NoName, Spelling};
+use super::pipeline::{Conn, Event, Pipeline};
+use super::pool::Account;
+use super::response::{Data, Reply, StatusItems};
+use super::survey;
+use super::wire::Keep;
+use super::write::Answers;
+use crate::error::{Failure, Result, Retry};
+use crate::model::{IdSet, MailboxPath, RawName};
+use crate::store::{Done, WriteJob};
+
+/// Does one such job. A lost connection does no harm: whether it was done is looked at again.
+pub(super) fn tree(account: &Account, conn: &mut Conn, job: WriteJob, answers: &Answers) -> Result<()> {
+    let (ticket, outcome) = match job {
+        WriteJob::Create { ticket, path, .. } => (ticket, create(account, conn, &path)),
+        WriteJob::Rename { ticket, mailbox, to } => (ticket, rename(account, conn, &mailbox.raw, &to)),
+        WriteJob::Delete { ticket, mailbox } => (ticket, delete(account, conn, &mailbox.raw)),
+        _ => return Ok(()),
+    };
+    let (done, outcome) = match outcome {
+        Ok(Ok(done)) => (done, Ok(())),
+        Ok(Err(failure)) => (Done::Failed(IdSet::new(), failure), Ok(())),
+        Err(lost) => {
+            let failure = Failure::mailbox(lost.what.clone());
+            (Done::Unknown(IdSet::new(), failure), Err(lost))
+        }
+    };
+    answers.send(ticket, done);
+    answers.send(ticket, Done::Finished);
+    outcome
+}
+
+/// The outer failure is the connection's, the inner one the mailbox's.
+type Attempt = Result<Result<Done>>;
+
+fn create(account: &Account, conn: &mut Conn, path: &MailboxPath) -> Attempt {
+    let spelling = spelling(account, conn)?;
+    let raw = match spelling.name(path) {
+        Ok(raw) => raw,
+        Err(why) => return Ok(Err(unspeakable(path, &why))),
+    };
+    let mut tried = try_create(conn, &raw)?;
+    if !tried.exists && path.parent().is_some() {
+        // Most servers make the levels above by themselves (RFC 9051 §6.3.4), some must be asked for each.
+        let mut above = Vec::new();
+        let mut parent = path.parent();
+        while let Some(path) = parent {
+            above.extend(spelling.name(&path).ok());
+            parent = path.parent();
+        }
+        for raw in above.iter().rev() {
+            conn.ask(Command::new("CREATE").mailbox(raw), |_| ())?;
+        }
+        tried = try_create(conn, &raw)?;
+    }
+    if !tried.exists {
+        let failure = Failure::mailbox(format!("the server does not create {path}: {}", tried.reply.text));
+        return Ok(Err(failure.retry(Retry::Never)));
+    }
+    let validity = tried.status.uidvalidity;
+    if let Some(validity) = validity {
+        account.memory().validity.insert(raw.clone(), validity);
+    }
+    Ok(Ok(Done::Created { raw, validity }))
+}
+
+struct Tried {
+    exists: bool,
+    reply: Reply,
+    status: StatusItems,
+}
+
+/// CREATE, SUBSCRIBE (HAZARDS 16) and a look at what came of it, in one round trip.
+fn try_create(conn: &mut Conn, raw: &RawName) -> Result<Tried> {
+    #[derive(PartialEq)]
+    enum Step {
+        Create,
+        Status,
+        Other,
+    }
+    let mut pipeline = Pipeline::new(conn);
+    pipeline.push(Command::new("CREATE").mailbox(raw), Step::Create);
+    pipeline.push(Command::new("STATUS").mailbox(raw).words("(UIDVALIDITY)"), Step::Status);
+    pipeline.push(Command::new("SUBSCRIBE").mailbox(raw), Step::Other);
+    let mut status = StatusItems::default();
+    let (mut created, mut seen) = (None, false);
+    while let Some(event) = pipeline.next(&mut Keep)? {
+        match event {
+            Event::Data(_, Data::MailboxStatus(_, items)) => status = items,
+            Event::Done(Step::Create, reply) => created = Some(reply),
+            Event::Done(Step::Status, reply) => seen = reply.is_ok() && status.uidvalidity.is_some(),
+            _ => {}
+        }
+    }
+    let reply = created.ok_or_else(|| Failure::mailbox("CREATE was not answered"))?;
+    let exists = seen || reply.is_ok() || reply.code.is("ALREADYEXISTS");
+    Ok(Tried { exists, reply, status })
+}
+
+fn rename(account: &Account, conn: &mut Conn, from: &RawName, to: &MailboxPath) -> Attempt {
+    let raw = match spelling(account, conn)?.name(to) {
+        Ok(raw) => raw,
+        Err(why) => return Ok(Err(unspeakable(to, &why))),
+    };
+    if from.as_bytes().eq_ignore_ascii_case(b"INBOX") {
+        // RFC 9051 §6.3.6: that would be a mass move, not a rename.
+        return Ok(Err(Failure::mailbox("the INBOX cannot be renamed").retry(Retry::Never)));
+    }
+    conn.leave()?;
+    let reply = conn.ask(Command::new("RENAME").mailbox(from).mailbox(&raw), |_| ())?;
+    if !reply.is_ok() {
+        let what = format!("the server does not rename the mailbox to {to}: {}", reply.text);
+        return Ok(Err(Failure::mailbox(what)));
+    }
+    let mut pipeline = Pipeline::new(conn);
+    pipeline.push(Command::new("SUBSCRIBE").mailbox(&raw), ());
+    pipeline.push(Command::new("UNSUBSCRIBE").mailbox(from), ());
+    while pipeline.next(&mut Keep)?.is_some() {}
+    let mut memory = account.memory();
+    if let Some(validity) = memory.validity.remove(from) {
+        memory.validity.insert(raw.clone(), validity);
+    }
+    drop(memory);
+    Ok(Ok(Done::Renamed { raw }))
+}
+
+/// Deletes what is then seen empty.
+fn delete(account: &Account, conn: &mut Conn, raw: &RawName) -> Attempt {
+    if raw.as_bytes().eq_ignore_ascii_case(b"INBOX") {
+        return Ok(Err(Failure::mailbox("the INBOX cannot be deleted").retry(Retry::Never)));
+    }
+    conn.leave()?;
+    let mut status = StatusItems::default();
+    let asked = Command::new("STATUS").mailbox(raw).words("(MESSAGES UIDVALIDITY)");
+    let reply = conn.ask(asked, |data| {
+        if let Data::MailboxStatus(_, items) = data {
+            status = items;
+        }
+    })?;
+    if !reply.is_ok() && reply.code.is("NONEXISTENT") {
+        return Ok(Ok(Done::Deleted));
+    }
+    if !reply.is_ok() || status.messages.is_none() {
+        let what = format!("the server does not tell whether the mailbox is empty: {}", reply.text);
+        return Ok(Err(Failure::mailbox(what)));
+    }
+    let expected = account.memory().validity.get(raw).copied();
+    if expected.is_some() && status.uidvalidity.is_some() && expected != status.uidvalidity {
+        return Ok(Err(Failure::mailbox(
+            "the mailbox was replaced by another one while homing ran",
+        )));
+    }
+    if status.messages != Some(0) {
+        let what = format!(
+            "the mailbox is not empty: {} messages are in it",
+            status.messages.unwrap_or(0)
+        );
+        return Ok(Err(Failure::mailbox(what)));
+    }
+    let reply = conn.ask(Command::new("DELETE").mailbox(raw), |_| ())?;
+    if !reply.is_ok() && !reply.code.is("NONEXISTENT") {
+        return Ok(Err(Failure::mailbox(format!(
+            "the server does not delete the mailbox: {}",
+            reply.text
+        ))));
+    }
+    conn.ask(Command::new("UNSUBSCRIBE").mailbox(raw), |_| ())?;
+    account.memory().validity.remove(raw);
+    Ok(Ok(Done::Deleted))
+}
+
+/// How names are spelled; without a survey before, it is asked for.
+fn spelling(account: &Account, conn: &mut Conn) -> Result<Spelling> {
+    let known = account.memory().spelling.clone();
+    match known {
+        Some(spelling) => Ok(spelling),
+        None => survey::learn_spelling(account, conn),
+    }
+}
+
+fn unspeakable(path: &MailboxPath, why: &NoName) -> Failure {
+    let why = match why {
+        NoName::Separator(separator) => {
+            format!("the server separates levels by {separator:?}, which the name contains")
+        }
+        NoName::Flat => "the server knows no mailboxes in mailboxes".to_owned(),
+    };
+    Failure::mailbox(format!("{path} cannot be created: {why}"))
+        .retry(Retry::Never)
+        .hint("rename the local mailbox, or give it another name on the server with `map`")
+}

@@ -1,0 +1,195 @@
+//! Flags and keywords of messages.
+
+use std::collections::HashMap;
+
+use super::command::{Command, portions};
+use super::pipeline::{Conn, Event, Pipeline};
+use super::response::{Data, Reply, Status};
+use super::wire::Keep;
+use super::write::Place;
+use crate::error::{Failure, Kind, Result, Retry};
+use crate::model::{Flags, Id, IdSet, System};
+use crate::store::{Done, Ticket};
+
+/// Messages in one command.
+const CHUNK: u64 = 1000;
+
+/// Flags to set and to clear.
+pub(super) struct Marks {
+    pub(super) ticket: Ticket,
+    pub(super) ids: IdSet,
+    add: Flags,
+    remove: Flags,
+    pub(super) attempts: u32,
+}
+
+impl Marks {
+    pub(super) fn new(ticket: Ticket, ids: IdSet, add: Flags, remove: Flags) -> Self {
+        Self {
+            ticket,
+            ids,
+            add,
+            remove,
+            attempts: 0,
+        }
+    }
+}
+
+/// A STORE, or the look at what came of it.
+struct Asked<'j> {
+    job: &'j Marks,
+    ids: IdSet,
+    store: Option<Store>,
+}
+
+#[derive(Clone)]
+struct Store {
+    sign: char,
+    flags: Flags,
+}
+
+impl Store {
+    fn command(&self, ids: &IdSet) -> Command {
+        // RFC 9051 §6.4.6; not `.SILENT`, since what the server then holds is what counts (HAZARDS 14).
+        Command::new("UID STORE")
+            .set(ids)
+            .words(format_args!("{}FLAGS", self.sign))
+            .flags(&self.flags)
+    }
+}
+
+/// What the server told.
+#[derive(Default)]
+struct Told {
+    flags: HashMap<Id, Flags>,
+    /// Messages whose system flags could not be changed, and why.
+    refused: Vec<(Ticket, IdSet, Failure)>,
+}
+
+/// Does several such jobs in the open mailbox at once; each is answered when it returns without a failure.
+pub(super) fn store(place: &Place<'_>, conn: &mut Conn, jobs: &[&Marks]) -> Result<()> {
+    let mut told = Told::default();
+    let mut pipeline = Pipeline::new(conn);
+    for job in jobs {
+        for store in stores(place, job) {
+            for ids in portions(&job.ids, CHUNK) {
+                pipeline.push(
+                    store.command(&ids),
+                    Asked {
+                        job,
+                        ids,
+                        store: Some(store.clone()),
+                    },
+                );
+            }
+        }
+    }
+    told.listen(&mut pipeline)?;
+    // What was not changed is often not told either.
+    for job in jobs {
+        let untold: IdSet = job.ids.iter().filter(|id| !told.flags.contains_key(id)).collect();
+        for ids in portions(&untold, CHUNK) {
+            pipeline.push(
+                Command::new("UID FETCH").set(&ids).words("(FLAGS)"),
+                Asked { job, ids, store: None },
+            );
+        }
+    }
+    told.listen(&mut pipeline)?;
+    for job in jobs {
+        told.answer(place, job);
+    }
+    Ok(())
+}
+
+/// System flags and keywords apart, since one refused flag refuses the whole command (HAZARDS 14); nothing that the
+/// mailbox cannot hold.
+fn stores(place: &Place<'_>, job: &Marks) -> Vec<Store> {
+    let mut stores = Vec::new();
+    for (sign, flags) in [('+', &job.add), ('-', &job.remove)] {
+        let held = place
+            .open
+            .permanent
+            .as_ref()
+            .map_or_else(|| flags.clone(), |permanent| permanent.filter(flags));
+        let system = Flags::new(held.system, []);
+        let keywords = Flags::new(System::NONE, held.keywords().iter().cloned());
+        for flags in [system, keywords] {
+            if !flags.is_empty() {
+                stores.push(Store { sign, flags });
+            }
+        }
+    }
+    stores
+}
+
+impl Told {
+    fn listen(&mut self, pipeline: &mut Pipeline<'_, Asked<'_>>) -> Result<()> {
+        loop {
+            match pipeline.next(&mut Keep)? {
+                None => return Ok(()),
+                Some(Event::Data(_, Data::Fetch(fetch))) => {
+                    if let (Some(id), Some(flags)) = (fetch.uid, fetch.flags) {
+                        self.flags.insert(id, flags);
+                    }
+                }
+                Some(Event::Done(asked, reply)) if !reply.is_ok() => self.refused(asked, &reply, pipeline)?,
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn refused<'j>(&mut self, asked: Asked<'j>, reply: &Reply, pipeline: &mut Pipeline<'_, Asked<'j>>) -> Result<()> {
+        if reply.status == Status::Bad && reply.crowded && pipeline.conn.pipelines() {
+            // HAZARDS 3; setting a flag twice does no harm.
+            pipeline.conn.distrust();
+            let what = "the server refuses commands that do not wait for each other";
+            return Err(Failure::account(Kind::Temporary, what).retry(Retry::Now));
+        }
+        let Some(store) = asked.store else { return Ok(()) };
+        let keywords = store.flags.keywords();
+        if keywords.is_empty() {
+            let failure = Failure::message(format!("its flags cannot be changed: {}", reply.text));
+            self.refused.push((asked.job.ticket, asked.ids, failure));
+        } else if keywords.len() > 1 {
+            for keyword in keywords {
+                let store = Store {
+                    sign: store.sign,
+                    flags: Flags::new(System::NONE, [keyword.clone()]),
+                };
+                pipeline.push(
+                    store.command(&asked.ids),
+                    Asked {
+                        job: asked.job,
+                        ids: asked.ids.clone(),
+                        store: Some(store),
+                    },
+                );
+            }
+        }
+        // A keyword that is refused alone shows in what the server holds then.
+        Ok(())
+    }
+
+    fn answer(&mut self, place: &Place<'_>, job: &Marks) {
+        let mut left = job.ids.clone();
+        for (ticket, ids, failure) in &self.refused {
+            if *ticket == job.ticket {
+                left = left.difference(ids);
+                place
+                    .answers
+                    .send(job.ticket, Done::Failed(ids.clone(), failure.clone()));
+            }
+        }
+        let held: Vec<(Id, Flags)> = left
+            .iter()
+            .filter_map(|id| Some((id, self.flags.get(&id)?.clone())))
+            .collect();
+        let gone: IdSet = left.iter().filter(|id| !self.flags.contains_key(id)).collect();
+        if !held.is_empty() {
+            place.answers.send(job.ticket, Done::Flags(held));
+        }
+        place.answers.about(job.ticket, gone, Done::Gone);
+        place.answers.send(job.ticket, Done::Finished);
+    }
+}

@@ -1,0 +1,239 @@
+//! Moving and copying messages from one mailbox to another without their bodies passing through us.
+
+use std::collections::HashMap;
+
+use super::code::Code;
+use super::command::{Command, portions};
+use super::pipeline::{Conn, Event, Pipeline};
+use super::proof::{Look, Proof, prove};
+use super::remove;
+use super::response::{Data, Reply};
+use super::wire::Keep;
+use super::write::{Place, open};
+use crate::error::{Failure, Result};
+use crate::model::{Id, IdSet, Known, RawName};
+use crate::store::{Done, Ticket};
+
+/// Messages in one round.
+const CHUNK: usize = 500;
+
+/// Messages to move or to copy.
+pub(super) struct Transfer {
+    pub(super) ticket: Ticket,
+    /// Those not answered yet.
+    pub(super) messages: Vec<Known>,
+    to: RawName,
+    moves: bool,
+    pub(super) attempts: u32,
+}
+
+impl Transfer {
+    pub(super) fn new(ticket: Ticket, messages: Vec<Known>, to: RawName, moves: bool) -> Self {
+        Self {
+            ticket,
+            messages,
+            to,
+            moves,
+            attempts: 0,
+        }
+    }
+}
+
+/// Old ids with their new ones, where known.
+type Pairs = HashMap<Id, Option<Id>>;
+
+/// Moves or copies messages out of the open mailbox, which is open again afterwards.
+pub(super) fn transfer(place: &Place<'_>, conn: &mut Conn, transfer: &mut Transfer) -> Result<()> {
+    while !transfer.messages.is_empty() {
+        let round = transfer.messages.len().min(CHUNK);
+        let proof = prove(conn, &transfer.messages[..round], Some(&transfer.to))?;
+        let ticket = transfer.ticket;
+        place.answers.about(ticket, proof.differs.clone(), Done::Differs);
+        place.answers.about(ticket, proof.gone.clone(), Done::Gone);
+        let same = proof.ids();
+        let outcome = round_trip(place, conn, transfer, &proof);
+        transfer.messages.drain(..round);
+        if let Err(failure) = outcome {
+            // It was sent, and nobody knows how far it got: never again (DESIGN 8a, "OK is not proof").
+            place.answers.about(ticket, same, |ids| {
+                Done::Unknown(ids, Failure::message(failure.what.clone()))
+            });
+            return Err(failure);
+        }
+    }
+    Ok(())
+}
+
+fn round_trip(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, proof: &Proof) -> Result<()> {
+    let ids = proof.ids();
+    let at_once = transfer.moves && conn.capabilities.has("MOVE");
+    let verb = if at_once { "UID MOVE" } else { "UID COPY" };
+    let sent = send(place, conn, transfer, verb, &ids)?;
+    let mut pairs = sent.pairs;
+    let unnamed: IdSet = ids.iter().filter(|id| !pairs.contains_key(id)).collect();
+    let mut left = sent.refused.clone();
+    let doubtful = unnamed.difference(&sent.refused);
+    if !doubtful.is_empty() {
+        // HAZARDS 7: OK does not mean moved, so the target is looked at.
+        let still = still_there(conn, &doubtful)?;
+        let candidates = if at_once {
+            doubtful.difference(&still)
+        } else {
+            doubtful.clone()
+        };
+        if at_once {
+            left = left.union(&still);
+        }
+        pairs.extend(look_at_target(conn, transfer, proof, &candidates)?);
+        if open(place.account, conn, place.mailbox)?.is_err() {
+            left = left.union(&ids.iter().filter(|id| !pairs.contains_key(id)).collect());
+        }
+    }
+    let why = sent.why;
+    let neither: IdSet = ids
+        .iter()
+        .filter(|id| !pairs.contains_key(id) && !left.contains(*id))
+        .collect();
+    place.answers.about(transfer.ticket, left, |ids| Done::Failed(ids, why));
+    place.answers.about(transfer.ticket, neither, Done::Gone);
+    arrived(place, conn, transfer, pairs, at_once)
+}
+
+/// Answers for what arrived, and removes the originals of a move that was a copy so far.
+fn arrived(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, pairs: Pairs, at_once: bool) -> Result<()> {
+    let ticket = transfer.ticket;
+    let split = |pairs: &Pairs, which: &IdSet| -> Vec<(Id, Option<Id>)> {
+        which.iter().filter_map(|id| Some((id, *pairs.get(&id)?))).collect()
+    };
+    let all: IdSet = pairs.keys().copied().collect();
+    let send = |pairs: Vec<_>, done: fn(Vec<(Id, Option<Id>)>) -> Done| {
+        if !pairs.is_empty() {
+            place.answers.send(ticket, done(pairs));
+        }
+    };
+    if !transfer.moves {
+        send(split(&pairs, &all), Done::Copied);
+        return Ok(());
+    }
+    if at_once {
+        send(split(&pairs, &all), Done::Moved);
+        return Ok(());
+    }
+    // The copies are there: told before anything can go wrong with the originals (DESIGN 8a, "A move is two facts").
+    let expunged = match remove::expunge(conn, &all) {
+        Ok(expunged) => expunged,
+        Err(failure) => {
+            send(split(&pairs, &all), Done::Copied);
+            let why = Failure::message(failure.what.clone());
+            place.answers.about(ticket, all, |ids| Done::Unknown(ids, why));
+            return Ok(());
+        }
+    };
+    let stay = all.difference(&expunged.removed);
+    send(split(&pairs, &expunged.removed), Done::Moved);
+    send(split(&pairs, &stay), Done::Copied);
+    place.answers.about(ticket, stay, |ids| Done::Failed(ids, expunged.why));
+    Ok(())
+}
+
+struct Sent {
+    pairs: Pairs,
+    refused: IdSet,
+    why: Failure,
+}
+
+fn send(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, verb: &str, ids: &IdSet) -> Result<Sent> {
+    let expected = place.account.memory().validity.get(&transfer.to).copied();
+    let mut sent = Sent {
+        pairs: Pairs::new(),
+        refused: IdSet::new(),
+        why: Failure::message("it is still in its old mailbox"),
+    };
+    let note = |pairs: &mut Pairs, reply: &Reply| {
+        if let Code::CopyUid(validity, named) = &reply.code
+            && expected.is_none_or(|expected| expected == *validity)
+        {
+            pairs.extend(
+                named
+                    .iter()
+                    .filter(|(old, _)| ids.contains(*old))
+                    .map(|&(old, new)| (old, Some(new))),
+            );
+        }
+    };
+    let mut pipeline = Pipeline::new(conn);
+    for portion in portions(ids, CHUNK as u64) {
+        pipeline.push(Command::new(verb).set(&portion).mailbox(&transfer.to), portion);
+    }
+    while let Some(event) = pipeline.next(&mut Keep)? {
+        match event {
+            // RFC 6851 §4.3: MOVE tells it before the expunges.
+            Event::Data(_, Data::Status(reply)) => note(&mut sent.pairs, &reply),
+            Event::Data(..) => {}
+            Event::Done(portion, reply) => {
+                note(&mut sent.pairs, &reply);
+                if !reply.is_ok() {
+                    let named: IdSet = portion.iter().filter(|id| sent.pairs.contains_key(id)).collect();
+                    sent.refused = sent.refused.union(&portion.difference(&named));
+                    sent.why = Failure::message(format!("the server does not take it over there: {}", reply.text));
+                }
+            }
+        }
+    }
+    Ok(sent)
+}
+
+fn still_there(conn: &mut Conn, ids: &IdSet) -> Result<IdSet> {
+    let mut found = IdSet::new();
+    for portion in portions(ids, CHUNK as u64) {
+        let reply = conn.ask(Command::new("UID SEARCH UID").set(&portion), |data| {
+            if let Data::Search(ids) = data {
+                found = found.union(&ids);
+            }
+        })?;
+        if !reply.is_ok() {
+            found = found.union(&portion);
+        }
+    }
+    Ok(found)
+}
+
+/// Finds the copies among what came into the target since: same size and internal date, which a copy keeps (RFC 9051
+/// §6.4.7). Several that look alike are equal for this purpose, and are then not told apart.
+fn look_at_target(conn: &mut Conn, transfer: &Transfer, proof: &Proof, candidates: &IdSet) -> Result<Pairs> {
+    let Some(next) = proof.next.filter(|_| !candidates.is_empty()) else {
+        return Ok(Pairs::new());
+    };
+    let mut arrived: HashMap<Look, Vec<Id>> = HashMap::new();
+    let reply = conn.ask(Command::new("EXAMINE").mailbox(&transfer.to), |_| ())?;
+    if reply.is_ok() {
+        // HAZARDS 4: never `*`, whose lowest answer lies below what was asked.
+        let fetch = format!("UID FETCH {next}:4294967295 (UID RFC822.SIZE INTERNALDATE)");
+        conn.ask(Command::new(fetch), |data| {
+            if let Data::Fetch(fetch) = data
+                && let (Some(id), Some(size)) = (fetch.uid.filter(|id| *id >= next), fetch.size)
+            {
+                let look = Look {
+                    size: Some(size),
+                    date: fetch.date.flatten(),
+                };
+                arrived.entry(look).or_default().push(id);
+            }
+        })?;
+    }
+    let mut alike: HashMap<Look, Vec<Id>> = HashMap::new();
+    for id in candidates.iter() {
+        if let Some(look) = proof.same.get(&id) {
+            alike.entry(*look).or_default().push(id);
+        }
+    }
+    let mut pairs = Pairs::new();
+    for (look, old) in alike {
+        let new = arrived.remove(&look).unwrap_or_default();
+        let certain = new.len() == 1 && old.len() == 1;
+        for (old, new) in old.into_iter().zip(new) {
+            pairs.insert(old, certain.then_some(new));
+        }
+    }
+    Ok(pairs)
+}

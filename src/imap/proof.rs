@@ -1,0 +1,128 @@
+//! Whether messages still are the ones that are meant (HAZARDS 10): a server restored from a backup gives old ids to other
+//! mail.
+
+use std::collections::HashMap;
+
+use super::command::{Command, portions};
+use super::pipeline::{Conn, Event, Pipeline};
+use super::response::{Data, Fetch, StatusItems};
+use super::wire::Keep;
+use crate::error::Result;
+use crate::model::{Id, IdSet, InternalDate, Known, RawName};
+
+/// What a message looks like from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Look {
+    pub(super) size: Option<u64>,
+    pub(super) date: Option<InternalDate>,
+}
+
+impl Look {
+    fn of(fetch: &Fetch<'_>) -> Self {
+        Self {
+            size: fetch.size,
+            date: fetch.date.flatten(),
+        }
+    }
+
+    /// Whether nothing that is known of the message speaks against it.
+    fn agrees(&self, known: &Known) -> bool {
+        fn same<T: PartialEq>(told: Option<T>, known: Option<T>) -> bool {
+            told.is_none() || known.is_none() || told == known
+        }
+        same(self.size, known.size) && same(self.date, known.date)
+    }
+}
+
+/// Messages by what became of them.
+#[derive(Debug, Default)]
+pub(super) struct Proof {
+    /// They are what they were.
+    pub(super) same: HashMap<Id, Look>,
+    /// They are others.
+    pub(super) differs: IdSet,
+    /// They are not there.
+    pub(super) gone: IdSet,
+    /// UIDNEXT of the mailbox that was asked about beside it.
+    pub(super) next: Option<Id>,
+}
+
+impl Proof {
+    /// The ids of those that are the same.
+    pub(super) fn ids(&self) -> IdSet {
+        self.same.keys().copied().collect()
+    }
+}
+
+/// Looks at messages of the open mailbox, and in the same round trip at the UIDNEXT of another one.
+pub(super) fn prove(conn: &mut Conn, messages: &[Known], next_of: Option<&RawName>) -> Result<Proof> {
+    let ids: IdSet = messages.iter().map(|known| known.id).collect();
+    let mut looks: HashMap<Id, Look> = HashMap::new();
+    let mut next = None;
+    let mut pipeline = Pipeline::new(conn);
+    if let Some(mailbox) = next_of {
+        pipeline.push(Command::new("STATUS").mailbox(mailbox).words("(UIDNEXT)"), ());
+    }
+    for portion in portions(&ids, 1000) {
+        pipeline.push(
+            Command::new("UID FETCH")
+                .set(&portion)
+                .words("(UID RFC822.SIZE INTERNALDATE)"),
+            (),
+        );
+    }
+    while let Some(event) = pipeline.next(&mut Keep)? {
+        match event {
+            Event::Data(_, Data::Fetch(fetch)) => {
+                // Lines without a size are about a flag that somebody changed.
+                if let (Some(id), Some(_)) = (fetch.uid, fetch.size) {
+                    looks.insert(id, Look::of(&fetch));
+                }
+            }
+            Event::Data(_, Data::MailboxStatus(_, StatusItems { uidnext, .. })) => next = uidnext,
+            _ => {}
+        }
+    }
+    let mut proof = Proof {
+        next,
+        ..Proof::default()
+    };
+    for known in messages {
+        match looks.remove(&known.id) {
+            None => drop(proof.gone.insert(known.id)),
+            Some(look) if look.agrees(known) => drop(proof.same.insert(known.id, look)),
+            Some(_) => drop(proof.differs.insert(known.id)),
+        }
+    }
+    Ok(proof)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_speaks_against_a_message() {
+        let known = |size, date: Option<i64>| Known {
+            id: 1,
+            size,
+            date: date.map(InternalDate),
+            content: None,
+        };
+        let look = Look {
+            size: Some(10),
+            date: Some(InternalDate(5)),
+        };
+        for (known, same) in [
+            (known(Some(10), Some(5)), true),
+            (known(None, None), true),
+            (known(None, Some(5)), true),
+            (known(Some(11), Some(5)), false),
+            (known(Some(10), Some(6)), false),
+        ] {
+            assert_eq!(look.agrees(&known), same, "{known:?}");
+        }
+        let dateless = Look { date: None, ..look };
+        assert!(dateless.agrees(&known(Some(10), Some(0))));
+    }
+}

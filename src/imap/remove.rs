@@ -1,0 +1,176 @@
+//! Removing messages for good: proven first, marked, expunged, and proven gone.
+
+use super::command::{Command, portions};
+use super::pipeline::{Conn, Event, Pipeline};
+use super::proof::prove;
+use super::response::Data;
+use super::wire::Keep;
+use super::write::Place;
+use crate::error::{Failure, Result};
+use crate::model::{IdSet, Known};
+use crate::store::{Done, Ticket};
+
+/// Messages in one round.
+const CHUNK: usize = 1000;
+
+/// Messages to remove.
+pub(super) struct Removal {
+    pub(super) ticket: Ticket,
+    /// Those not answered yet.
+    pub(super) messages: Vec<Known>,
+    /// Those proven to be meant, whose removal went out and was not answered: if they are gone, it was us.
+    sent: IdSet,
+    pub(super) attempts: u32,
+}
+
+impl Removal {
+    pub(super) fn new(ticket: Ticket, messages: Vec<Known>) -> Self {
+        Self {
+            ticket,
+            messages,
+            sent: IdSet::new(),
+            attempts: 0,
+        }
+    }
+}
+
+/// Removes messages from the open mailbox.
+pub(super) fn remove(place: &Place<'_>, conn: &mut Conn, removal: &mut Removal) -> Result<()> {
+    let ticket = removal.ticket;
+    while !removal.messages.is_empty() {
+        let round = removal.messages.len().min(CHUNK);
+        let proof = prove(conn, &removal.messages[..round], None)?;
+        let same = proof.ids();
+        let ours = proof.gone.intersection(&removal.sent);
+        removal.sent = removal.sent.union(&same);
+        let expunged = expunge(conn, &same)?;
+        let gone = proof.gone.difference(&ours);
+        place.answers.about(ticket, proof.differs, Done::Differs);
+        place.answers.about(ticket, gone, Done::Gone);
+        place
+            .answers
+            .about(ticket, ours.union(&expunged.removed), Done::Removed);
+        let why = expunged.why;
+        place
+            .answers
+            .about(ticket, same.difference(&expunged.removed), |ids| Done::Failed(ids, why));
+        removal.messages.drain(..round);
+    }
+    Ok(())
+}
+
+/// What became of messages to expunge.
+pub(super) struct Expunged {
+    pub(super) removed: IdSet,
+    /// Why others were not.
+    pub(super) why: Failure,
+}
+
+/// Removes messages that are proven to be the ones meant.
+pub(super) fn expunge(conn: &mut Conn, ids: &IdSet) -> Result<Expunged> {
+    if ids.is_empty() {
+        return Ok(Expunged {
+            removed: IdSet::new(),
+            why: Failure::message("nothing was to be removed"),
+        });
+    }
+    // RFC 4315 §2.1: only ids that we name. Without it, EXPUNGE takes everything that anybody marked.
+    let told = if conn.capabilities.has("UIDPLUS") {
+        run(conn, ids, &[Step::Mark, Step::UidExpunge])?
+    } else {
+        let marked = run(conn, ids, &[Step::Mark, Step::Deleted])?;
+        let foreign = marked.found.difference(ids);
+        if !foreign.is_empty() || !marked.looked {
+            let what = "it is marked as deleted but stays, because the server can only expunge it together with other messages \
+                        that somebody marked";
+            return Ok(Expunged {
+                removed: IdSet::new(),
+                why: Failure::message(what),
+            });
+        }
+        run(conn, ids, &[Step::Expunge])?
+    };
+    // The proof. Not in the same breath: some servers search before they have expunged.
+    let left = ids.difference(&told.vanished);
+    let looked = run(conn, &left, &[Step::Look])?;
+    let still = if looked.looked { looked.found } else { left };
+    let why = told
+        .refusal
+        .or(looked.refusal)
+        .unwrap_or_else(|| "it is still there".to_owned());
+    Ok(Expunged {
+        removed: ids.difference(&still),
+        why: Failure::message(format!("it cannot be removed: {why}")),
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Mark,
+    UidExpunge,
+    Expunge,
+    /// Which of the messages are still there.
+    Look,
+    /// Which messages are marked.
+    Deleted,
+}
+
+impl Step {
+    fn commands(self, ids: &IdSet) -> Vec<Command> {
+        let each = |words: &str, tail: &str| {
+            let command = |portion| Command::new(words).set(&portion);
+            let commands = portions(ids, CHUNK as u64).into_iter().map(command);
+            if tail.is_empty() {
+                commands.collect()
+            } else {
+                commands.map(|command| command.words(tail)).collect()
+            }
+        };
+        match self {
+            Self::Mark => each("UID STORE", "+FLAGS.SILENT (\\Deleted)"),
+            Self::UidExpunge => each("UID EXPUNGE", ""),
+            Self::Expunge => vec![Command::new("EXPUNGE")],
+            Self::Look => each("UID SEARCH UID", ""),
+            Self::Deleted => vec![Command::new("UID SEARCH DELETED")],
+        }
+    }
+}
+
+/// What the steps told.
+#[derive(Default)]
+struct Told {
+    /// By a search.
+    found: IdSet,
+    /// Every search was answered.
+    looked: bool,
+    /// Named as expunged (RFC 7162 §3.2.10).
+    vanished: IdSet,
+    /// The first refusal.
+    refusal: Option<String>,
+}
+
+/// Sends the steps together: each is harmless when the one before it was refused.
+fn run(conn: &mut Conn, ids: &IdSet, steps: &[Step]) -> Result<Told> {
+    let mut told = Told {
+        looked: true,
+        ..Told::default()
+    };
+    let mut pipeline = Pipeline::new(conn);
+    for step in steps {
+        for command in step.commands(ids) {
+            pipeline.push(command, *step);
+        }
+    }
+    while let Some(event) = pipeline.next(&mut Keep)? {
+        match event {
+            Event::Data(_, Data::Search(ids)) => told.found = told.found.union(&ids),
+            Event::Data(_, Data::Vanished { earlier: false, ids }) => told.vanished = told.vanished.union(&ids),
+            Event::Done(step, reply) if !reply.is_ok() => {
+                told.looked &= !matches!(step, Step::Look | Step::Deleted);
+                told.refusal.get_or_insert(reply.text);
+            }
+            _ => {}
+        }
+    }
+    Ok(told)
+}

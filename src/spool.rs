@@ -1,0 +1,150 @@
+//! A target for stores that must know a message's size before they take it, such as an IMAP server.
+//!
+//! Servers lie about sizes, so each message is spooled first: in memory while it is small, else in a temporary file
+//! without a name, which is gone when it is closed, whatever happens.
+
+use std::io::{self, Seek, SeekFrom, Write};
+use std::sync::mpsc::SyncSender;
+
+use tempfile::SpooledTempFile;
+
+use crate::error::{Failure, Kind, Result};
+use crate::model::Identity;
+use crate::store::{Append, Head, Landing, ReadJob, Sink, Target, WriteJob};
+
+/// The largest message that is kept in memory.
+const IN_MEMORY: usize = 4 << 20;
+
+/// Spools messages and hands them on as [`WriteJob::Append`].
+#[derive(Debug)]
+pub struct SpoolTarget {
+    appends: SyncSender<WriteJob>,
+}
+
+impl SpoolTarget {
+    /// A target whose messages go into `appends`; when nobody takes them any more, each message fails.
+    pub fn new(appends: SyncSender<WriteJob>) -> Self {
+        Self { appends }
+    }
+}
+
+impl Target for SpoolTarget {
+    fn begin(&self, job: &ReadJob, head: &Head) -> Result<Box<dyn Sink>> {
+        Ok(Box::new(Spooling {
+            job: job.clone(),
+            head: head.clone(),
+            body: SpooledTempFile::new(IN_MEMORY),
+            appends: self.appends.clone(),
+        }))
+    }
+}
+
+/// A message on its way in.
+struct Spooling {
+    job: ReadJob,
+    head: Head,
+    body: SpooledTempFile,
+    appends: SyncSender<WriteJob>,
+}
+
+impl Write for Spooling {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.body.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.body.flush()
+    }
+}
+
+impl Sink for Spooling {
+    fn finish(mut self: Box<Self>, identity: &Identity) -> Result<Landing> {
+        if let Some(id) = self.job.meet.as_ref().and_then(|meet| meet.take(&identity.content)) {
+            return Ok(Landing::Met(id));
+        }
+        self.body
+            .seek(SeekFrom::Start(0))
+            .map_err(|e| Failure::message(format!("it cannot be spooled: {e}")))?;
+        let append = Append {
+            ticket: self.job.ticket,
+            head: self.head,
+            to: self.job.to,
+            identity: identity.clone(),
+            body: Box::new(self.body),
+        };
+        self.appends
+            .send(WriteJob::Append(append))
+            .map_err(|_| Failure::account(Kind::Temporary, "the other side takes no more messages"))?;
+        Ok(Landing::Queued)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Digester;
+    use crate::model::{Flags, IdSet, InternalDate, Mailbox, MailboxId, RawName};
+    use crate::store::{IntentId, Meet, Ticket};
+    use std::io::Read;
+    use std::sync::Arc;
+    use std::sync::mpsc;
+
+    fn mailbox(raw: &str) -> Mailbox {
+        Mailbox {
+            id: MailboxId(1),
+            raw: RawName::new(raw),
+        }
+    }
+
+    fn spool(body: &[u8], meet: Option<Arc<Meet>>) -> (Result<Landing>, Option<Append>) {
+        let (appends, inbox) = mpsc::sync_channel(1);
+        let job = ReadJob {
+            ticket: Ticket(7),
+            from: mailbox("there"),
+            ids: IdSet::range(5..=5),
+            to: mailbox("here"),
+            intent: IntentId(0),
+            meet,
+            max_size: None,
+        };
+        let head = Head {
+            id: 5,
+            flags: Flags::none(),
+            date: InternalDate(9),
+            size: 1,
+            object: None,
+        };
+        let mut sink = SpoolTarget::new(appends).begin(&job, &head).unwrap();
+        sink.write_all(body).unwrap();
+        let mut digester = Digester::new();
+        digester.update(body);
+        let landing = sink.finish(&digester.finish());
+        let append = inbox.try_recv().ok().map(|job| match job {
+            WriteJob::Append(append) => append,
+            other => panic!("{other:?}"),
+        });
+        (landing, append)
+    }
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        for size in [0, 10, IN_MEMORY + 1] {
+            let body = vec![b'x'; size];
+            let (landing, append) = spool(&body, None);
+            assert!(matches!(landing, Ok(Landing::Queued)));
+            let mut append = append.unwrap();
+            let mut seen = Vec::new();
+            append.body.read_to_end(&mut seen).unwrap();
+            assert_eq!((append.head.id, append.identity.size, seen), (5, size as u64, body));
+        }
+    }
+
+    #[test]
+    fn what_is_there_already_is_met_once() {
+        let content = crate::identity::content_digest(b"mail");
+        let meet = Arc::new(Meet::new([(content, 3)]));
+        let (landing, append) = spool(b"mail", Some(meet.clone()));
+        assert!(matches!(landing, Ok(Landing::Met(3))) && append.is_none());
+        assert!(matches!(spool(b"mail", Some(meet)).0, Ok(Landing::Queued)));
+    }
+}
