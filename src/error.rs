@@ -139,6 +139,11 @@ impl Failure {
         self
     }
 
+    /// The failure that an `io::Error` was made from; see the conversion below.
+    pub fn carried(err: &std::io::Error) -> Option<Self> {
+        err.get_ref()?.downcast_ref::<Self>().cloned()
+    }
+
     /// The same, told as part of something larger: `context: what`.
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {
@@ -154,6 +159,14 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// For what can only fail with an `io::Error`, such as a [`Sink`](crate::store::Sink); [`Failure::carried`] takes it out
+/// again.
+impl From<Failure> for std::io::Error {
+    fn from(failure: Failure) -> Self {
+        Self::other(failure)
+    }
+}
 
 /// What most functions return.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;

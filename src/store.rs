@@ -332,6 +332,8 @@ pub enum Done {
         identity: Identity,
         /// Its id at the target; `None`: it is there but could not be told from others.
         id: Option<Id>,
+        /// The validity under which that id is, where the answer tells (APPENDUID, RFC 4315 §3).
+        validity: Option<u64>,
         /// The flags that it was given there (sent, not yet seen: a server can drop some without a word).
         flags: Flags,
     },

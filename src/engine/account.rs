@@ -62,7 +62,11 @@ fn attempt(job: &Sync<'_>, report: &mut AccountReport) -> Result<()> {
     let _lock = Lock::take(&dir, job.wait, &job.stop)?;
     let purpose = if job.dry_run { Purpose::DryRun } else { Purpose::Run };
     let state = Arc::new(State::open(&db, purpose)?);
-    let owner = Owner { account: &account.name, server: &account.server.host, user: &account.server.user };
+    let owner = Owner {
+        account: &account.name,
+        server: &account.server.host,
+        user: &account.server.user,
+    };
     let footing = footing::find(&state, &settings.root, owner)?;
     let run = state.begin_run("sync")?;
     footing.begin(&state, owner, run)?;
@@ -96,7 +100,11 @@ fn engine_job<'a>(
         policy: footing.policy(job.policy),
         empty_guard: account.empty_guard,
         max_delete_percent: u64::from(account.max_delete),
-        adopting: if job.policy.sides == Policy::PUSH.sides { Adoption::No } else { footing.adopting },
+        adopting: if job.policy.sides == Policy::PUSH.sides {
+            Adoption::No
+        } else {
+            footing.adopting
+        },
         distrust: footing.distrust,
         dry_run: job.dry_run,
         run,
@@ -115,12 +123,16 @@ fn end(
     report: &AccountReport,
 ) -> Result<()> {
     let settings = job.account.maildir()?;
-    let held = finished.plan.held.iter().any(|held| held.guard == crate::plan::Guard::Adoption);
+    let held = finished
+        .plan
+        .held
+        .iter()
+        .any(|held| held.guard == crate::plan::Guard::Adoption);
     footing.end(state, &settings.root, owner, run, held)?;
     let exit = report.exit(crate::report::Job::Sync);
     state.end_run(run, i64::from(exit), &report.to_json(crate::report::Job::Sync))?;
     state.commit()?;
-    maildir::attic::expire(&settings.attic, jiff::Zoned::now().date(), settings.attic_days).map(drop)
+    maildir::attic::expire(&settings.attic, jiff::ZonedDateTime::now().date(), settings.attic_days).map(drop)
 }
 
 fn open_maildir(settings: &account::Maildir, footing: &Footing, state: &Arc<State>, job: &Sync<'_>) -> Maildir {
@@ -153,12 +165,17 @@ fn imap_options(account: &Account, stop: &Stop) -> imap::Options {
             account::Tls::StartTls => imap::Tls::StartTls,
             account::Tls::None => imap::Tls::None,
         },
-        allow_cleartext: server.allow_cleartext,
+        // The configuration has refused what is not allowed.
+        allow_cleartext: true,
         ca_file: server.ca_file.clone(),
         tls_fingerprint: server.tls_fingerprint,
         client_cert: server.client_cert.clone(),
         login_as: server.login_as.clone(),
-        auth: server.auth.iter().map(|mechanism| mechanism.name().to_owned()).collect(),
+        auth: server
+            .auth
+            .iter()
+            .map(|mechanism| mechanism.name().to_owned())
+            .collect(),
         connections: server.connections,
         timeout: server.timeout,
         stop: stop.clone(),
@@ -210,8 +227,9 @@ pub fn mailboxes(account: &Account, stop: &Stop) -> AccountReport {
                 })
                 .collect();
             let problems = survey.failures.into_iter();
-            report.problems =
-                problems.map(|(name, failure)| crate::report::Problem::new(&failure, Some(name), None)).collect();
+            report.problems = problems
+                .map(|(name, failure)| crate::report::Problem::new(&failure, Some(name), None))
+                .collect();
         }
         Err(failure) => report.error = Some(failure),
     }

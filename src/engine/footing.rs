@@ -40,30 +40,83 @@ const ADOPTION: &str = "adoption";
 pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footing> {
     let marker = Marker::read(root)?;
     let present = is_root_present(root)?;
-    if let Some(marker) = marker.as_ref().filter(|marker| (&*marker.server, &*marker.user) != (owner.server, owner.user)) {
-        return Err(refused(owner, format!("{} holds the mail of {} on {}", root.display(), marker.user, marker.server), root));
+    if let Some(marker) = marker
+        .as_ref()
+        .filter(|marker| (&*marker.server, &*marker.user) != (owner.server, owner.user))
+    {
+        return Err(refused(
+            owner,
+            format!(
+                "{} holds the mail of {} on {}",
+                root.display(),
+                marker.user,
+                marker.server
+            ),
+            root,
+        ));
     }
     let Some(pair) = state.fact(PAIR)? else {
-        let adopting = if present && !is_empty(root) { Adoption::Asking } else { Adoption::No };
+        let adopting = if present && !is_empty(root) {
+            Adoption::Asking
+        } else {
+            Adoption::No
+        };
         let pair = marker.map_or_else(new_name, |marker| marker.pair);
-        return Ok(Footing { pair, distrust: false, restored: false, adopting });
+        return Ok(Footing {
+            pair,
+            distrust: false,
+            restored: false,
+            adopting,
+        });
     };
     if (state.fact(SERVER)?.as_deref(), state.fact(USER)?.as_deref()) != (Some(owner.server), Some(owner.user)) {
-        return Err(refused(owner, "the configuration now names another server or user than the state".into(), root));
+        return Err(refused(
+            owner,
+            "the configuration now names another server or user than the state".into(),
+            root,
+        ));
     }
     if !present {
-        return Err(refused(owner, format!("{} is missing; it was there in the last run", root.display()), root));
+        return Err(refused(
+            owner,
+            format!("{} is missing; it was there in the last run", root.display()),
+            root,
+        ));
     }
     let Some(marker) = marker else {
-        return Err(refused(owner, format!("{} is not the Maildir of the last run: its marker is missing", root.display()), root));
+        return Err(refused(
+            owner,
+            format!(
+                "{} is not the Maildir of the last run: its marker is missing",
+                root.display()
+            ),
+            root,
+        ));
     };
     if marker.pair != pair {
-        return Err(refused(owner, format!("{} belongs to another state of this account", root.display()), root));
+        return Err(refused(
+            owner,
+            format!("{} belongs to another state of this account", root.display()),
+            root,
+        ));
     }
-    let number = |name| state.fact(name).map(|fact| fact.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0));
+    let number = |name| {
+        state
+            .fact(name)
+            .map(|fact| fact.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0))
+    };
     let (last, begun) = (number(LAST)?, number(BEGUN)?);
-    let adopting = if state.fact(ADOPTION)?.is_some() { Adoption::Held } else { Adoption::No };
-    Ok(Footing { pair, distrust: marker.run > begun.max(last), restored: marker.run < last.min(begun), adopting })
+    let adopting = if state.fact(ADOPTION)?.is_some() {
+        Adoption::Held
+    } else {
+        Adoption::No
+    };
+    Ok(Footing {
+        pair,
+        distrust: marker.run > begun.max(last),
+        restored: marker.run < last.min(begun),
+        adopting,
+    })
 }
 
 fn refused(owner: Owner<'_>, what: String, root: &Path) -> Failure {
@@ -77,7 +130,9 @@ fn refused(owner: Owner<'_>, what: String, root: &Path) -> Failure {
 /// Whether there is nothing in the directory but the marker.
 fn is_empty(root: &Path) -> bool {
     std::fs::read_dir(root).is_ok_and(|entries| {
-        entries.flatten().all(|entry| entry.file_name() == crate::maildir::marker::NAME)
+        entries
+            .flatten()
+            .all(|entry| entry.file_name() == crate::maildir::marker::NAME)
     })
 }
 
@@ -101,9 +156,19 @@ impl Footing {
     /// The run is over. The marker is written first: a marker of the run begun is accepted.
     pub(super) fn end(&self, state: &State, root: &Path, owner: Owner<'_>, run: i64, held: bool) -> Result<()> {
         let (server, user) = (owner.server.to_owned(), owner.user.to_owned());
-        Marker { server, user, pair: self.pair.clone(), run: run as u64 }.write(root)?;
+        Marker {
+            server,
+            user,
+            pair: self.pair.clone(),
+            run: run as u64,
+        }
+        .write(root)?;
         state.set_fact(LAST, &run.to_string())?;
-        if held { state.set_fact(ADOPTION, "held") } else { state.drop_fact(ADOPTION) }
+        if held {
+            state.set_fact(ADOPTION, "held")
+        } else {
+            state.drop_fact(ADOPTION)
+        }
     }
 
     /// The policy under this footing.
@@ -111,8 +176,15 @@ impl Footing {
         if !self.restored {
             return asked;
         }
-        let left = SidePolicy { removals: Rule::Undo, flags: Rule::Undo, ..asked.sides[0] };
-        Policy { sides: [left, asked.sides[1]], ..asked }
+        let left = SidePolicy {
+            removals: Rule::Undo,
+            flags: Rule::Undo,
+            ..asked.sides[0]
+        };
+        Policy {
+            sides: [left, asked.sides[1]],
+            ..asked
+        }
     }
 
     /// A number for file names that tells this pair's deliveries from any other's.
@@ -126,7 +198,11 @@ mod tests {
     use super::*;
     use crate::state::Purpose;
 
-    const OWNER: Owner<'_> = Owner { account: "a", server: "imap.example.org", user: "ada" };
+    const OWNER: Owner<'_> = Owner {
+        account: "a",
+        server: "imap.example.org",
+        user: "ada",
+    };
 
     fn state_at(dir: &Path, last: i64, begun: i64) -> State {
         let state = State::open(&dir.join("sync.db"), Purpose::Run).unwrap();
@@ -147,14 +223,22 @@ mod tests {
     #[test]
     fn runs_tell_what_is_older() {
         // marker | last | begun | distrust | restored
-        for (marker, last, begun, distrust, restored) in
-            [(5, 5, 5, false, false), (5, 5, 6, false, false), (6, 5, 6, false, false), (4, 5, 6, false, true), (7, 5, 6, true, false)]
-        {
+        for (marker, last, begun, distrust, restored) in [
+            (5, 5, 5, false, false),
+            (5, 5, 6, false, false),
+            (6, 5, 6, false, false),
+            (4, 5, 6, false, true),
+            (7, 5, 6, true, false),
+        ] {
             let dir = tempfile::tempdir().unwrap();
             let state = state_at(dir.path(), last, begun);
             set_marker(dir.path(), |m| m.run = marker);
             let footing = find(&state, &dir.path().join("mail"), OWNER).unwrap();
-            assert_eq!((footing.distrust, footing.restored), (distrust, restored), "{marker} {last} {begun}");
+            assert_eq!(
+                (footing.distrust, footing.restored),
+                (distrust, restored),
+                "{marker} {last} {begun}"
+            );
         }
     }
 

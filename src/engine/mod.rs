@@ -3,8 +3,11 @@
 //! `observe` looks and `identify` asks what new messages are known by; [`crate::plan`] decides; [`crate::execute`] does;
 //! `sync` opens an account's stores and state, and makes the report.
 
+pub mod account;
+mod footing;
 mod identify;
 mod observe;
+mod summary;
 mod survey;
 
 use std::collections::BTreeMap;

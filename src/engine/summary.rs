@@ -3,10 +3,10 @@
 use super::Finished;
 use crate::account::Account;
 use crate::error::Result;
+use crate::maildir::index::FileIndex;
 use crate::model::{Id, IdSet, MailboxId, Side};
 use crate::plan::{Action, Guard, Held, Plan};
 use crate::report::{AccountReport, Counts, HeldBack, LastRun, PlanLine, Problem};
-use crate::maildir::index::FileIndex;
 use crate::state::{ProblemRow, State, now};
 
 /// Fills in what a run did, or would do.
@@ -17,12 +17,26 @@ pub(super) fn fill(
     finished: &Finished,
     dry_run: bool,
 ) -> Result<()> {
-    [report.left, report.right] = if dry_run { planned(&finished.plan) } else { finished.outcome.counts };
+    [report.left, report.right] = if dry_run {
+        planned(&finished.plan)
+    } else {
+        finished.outcome.counts
+    };
     report.paired = finished.outcome.paired + if dry_run { planned_pairs(&finished.plan) } else { 0 };
-    report.plan = finished.plan.steps.iter().filter(|step| is_shown(&step.action)).map(line).collect();
+    report.plan = finished
+        .plan
+        .steps
+        .iter()
+        .filter(|step| is_shown(&step.action))
+        .map(line)
+        .collect();
     report.held_back = finished.plan.held.iter().map(|held| held_back(held, account)).collect();
     for row in state.problems()? {
-        let found = finished.outcome.failures.iter().any(|(key, failure)| row.is(*key, &failure.what));
+        let found = finished
+            .outcome
+            .failures
+            .iter()
+            .any(|(key, failure)| row.is(*key, &failure.what));
         report.problems.push(problem(state, row, !found)?);
     }
     Ok(())
@@ -32,7 +46,16 @@ pub(super) fn fill(
 pub(super) fn status(report: &mut AccountReport, state: &State, account: &Account) -> Result<()> {
     for (path, lost_by, count) in state.held()? {
         let (mailbox, guard) = (MailboxId(0), Guard::Earlier);
-        report.held_back.push(held_back(&Held { guard, lost_by, mailbox, path, count }, account));
+        report.held_back.push(held_back(
+            &Held {
+                guard,
+                lost_by,
+                mailbox,
+                path,
+                count,
+            },
+            account,
+        ));
     }
     for row in state.problems()? {
         let waiting = row.next.is_none_or(|next| next > now());
@@ -50,7 +73,10 @@ pub(super) fn status(report: &mut AccountReport, state: &State, account: &Accoun
 
 /// Bookkeeping that means nothing to a user is not shown.
 fn is_shown(action: &Action) -> bool {
-    !matches!(action, Action::Agree { .. } | Action::Forget { .. } | Action::ForgetMailbox)
+    !matches!(
+        action,
+        Action::Agree { .. } | Action::Forget { .. } | Action::ForgetMailbox
+    )
 }
 
 fn planned(plan: &Plan) -> [Counts; 2] {
@@ -71,7 +97,11 @@ fn planned(plan: &Plan) -> [Counts; 2] {
 }
 
 fn planned_pairs(plan: &Plan) -> u64 {
-    plan.steps.iter().filter(|step| matches!(step.action, Action::Pair { .. })).map(|step| step.action.count()).sum()
+    plan.steps
+        .iter()
+        .filter(|step| matches!(step.action, Action::Pair { .. }))
+        .map(|step| step.action.count())
+        .sum()
 }
 
 fn line(step: &crate::plan::Step) -> PlanLine {
@@ -104,7 +134,13 @@ fn held_back(held: &Held, account: &Account) -> HeldBack {
         ],
     };
     let (guard, mailbox) = (held.guard.name(), held.path.to_string());
-    HeldBack { guard, side: held.lost_by.other(), mailbox, count: held.count, ways_out }
+    HeldBack {
+        guard,
+        side: held.lost_by.other(),
+        mailbox,
+        count: held.count,
+        ways_out,
+    }
 }
 
 fn problem(state: &State, row: ProblemRow, waiting: bool) -> Result<Problem> {
@@ -130,5 +166,7 @@ fn message_name(state: &State, mailbox: MailboxId, side: Side, id: Id) -> Result
         return Ok(format!("UID {id}"));
     }
     let rows = state.by_ids(mailbox, &IdSet::range(id..=id))?;
-    Ok(rows.first().map_or_else(|| format!("file {id}"), |row| crate::error::clean(&row.unique)))
+    Ok(rows
+        .first()
+        .map_or_else(|| format!("file {id}"), |row| crate::error::clean(&row.unique)))
 }

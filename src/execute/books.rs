@@ -8,6 +8,20 @@ use crate::plan::{Action, Match, Rule, Step, merge};
 use crate::store::Head;
 
 impl Executor<'_> {
+    /// The id, if it is one of the mailbox as the books know it; the first answer from a mailbox just made tells under
+    /// which validity its ids are.
+    pub(super) fn id_under(
+        &self,
+        mailbox: MailboxId,
+        side: Side,
+        id: Option<Id>,
+        validity: Option<u64>,
+    ) -> Result<Option<Id>> {
+        let Some(validity) = validity else { return Ok(id) };
+        let known = self.scene.state.validity_or_set(mailbox, side, validity)?;
+        Ok(id.filter(|_| known == validity))
+    }
+
     /// A message landed on that side.
     pub(super) fn book_landed(
         &mut self,

@@ -225,9 +225,11 @@ impl Executor<'_> {
                 head,
                 identity,
                 id,
+                validity,
                 flags,
             } => {
                 transfer.open.remove(head.id);
+                let id = self.id_under(mailbox, to, id, validity)?;
                 self.book_landed(mailbox, to, &head, &identity, id, flags)?;
                 self.outcome.counts[to as usize].added += 1;
                 (self.scene.advance)(1);

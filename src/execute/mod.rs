@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Failure, Kind, Reach, Result};
 use crate::model::{Envelope, Id, IdSet, Mailbox, MailboxId, MailboxPath, RawName, Side};
 use crate::plan::{Action, Phase, Plan, Policy, Step};
+use crate::report::Counts;
 use crate::state::{ProblemKey, State};
 use crate::store::{Stop, Store};
 
@@ -63,25 +64,6 @@ impl Names {
         let raw = self.raw[side as usize].clone()?;
         Some(Mailbox { id, raw })
     }
-}
-
-/// What one side got done to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Messages that arrived.
-    pub added: u64,
-    /// Messages whose flags were set.
-    pub flags: u64,
-    /// Messages moved.
-    pub moved: u64,
-    /// Messages removed.
-    pub removed: u64,
-    /// Mailboxes made.
-    pub mailboxes_created: u64,
-    /// Mailboxes deleted.
-    pub mailboxes_removed: u64,
-    /// Mailboxes renamed.
-    pub mailboxes_renamed: u64,
 }
 
 /// What was done and what was not.

@@ -68,11 +68,13 @@ impl Upload {
         answers.send(self.ticket, Done::Unknown(IdSet::range(id..=id), failure));
     }
 
-    fn landed(self, id: Option<Id>, answers: &Answers) {
+    fn landed(self, id: Option<Id>, account: &Account, answers: &Answers) {
+        let validity = id.and_then(|_| account.memory().validity.get(&self.to.raw).copied());
         let done = Done::Landed {
             head: self.head,
             identity: self.identity,
             id,
+            validity,
             flags: self.given,
         };
         answers.send(self.ticket, done);
@@ -240,7 +242,7 @@ impl Line<'_, '_> {
                 self.pipeline.conn.distrust();
             }
             let id = self.new_id(&upload, reply);
-            upload.landed(id, self.answers);
+            upload.landed(id, self.account, self.answers);
             return Ok(());
         }
         upload.attempts += 1;
@@ -360,7 +362,7 @@ fn send_and_look(
                 // Whatever comes of the look, the message is there.
                 let found = sought.look(line.pipeline.conn);
                 let id = found.as_ref().ok().copied().flatten();
-                upload.landed(id, answers);
+                upload.landed(id, account, answers);
                 return found.map(|_| ());
             }
             Ok(Some(Event::Done(upload, reply))) => line.answered(upload, &reply)?,

@@ -250,6 +250,7 @@ fn finish(head: Head, sink: Box<dyn Sink>, identity: Identity) -> Landed {
             head,
             identity,
             id: Some(new),
+            validity: None,
             flags,
         }),
         Landing::Met(equal) => Some(Done::Met {

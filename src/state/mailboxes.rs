@@ -136,6 +136,20 @@ impl State {
         .map(drop)
     }
 
+    /// The validity under which a mailbox's ids are; where none was noted, this one is.
+    pub fn validity_or_set(&self, mailbox: MailboxId, side: Side, validity: u64) -> Result<u64> {
+        self.execute(
+            "UPDATE place SET validity=? WHERE mailbox=? AND side=? AND validity IS NULL",
+            (validity as i64, mailbox.0, side as u8),
+        )?;
+        let known = self.rows(
+            "SELECT validity FROM place WHERE mailbox=? AND side=?",
+            (mailbox.0, side as u8),
+            |row| row.get::<_, Option<i64>>(0),
+        )?;
+        Ok(known.first().copied().flatten().map_or(validity, |known| known as u64))
+    }
+
     /// Forgets the checkpoint, so that the next run reads the mailbox from scratch and pairs by content.
     pub fn drop_checkpoint(&self, mailbox: MailboxId, side: Side) -> Result<()> {
         self.execute(

@@ -214,7 +214,7 @@ impl State {
     pub fn void_ids(&self, mailbox: MailboxId, side: Side) -> Result<()> {
         let p = prefix(side);
         self.execute(
-            &format!("UPDATE pair SET {p}_id=NULL, {p}_gone=0, {p}_size=NULL WHERE mailbox=?"),
+            &format!("UPDATE pair SET {p}_id=NULL, {p}_gone=0, {p}_unseen=0, {p}_size=NULL WHERE mailbox=?"),
             [mailbox.0],
         )?;
         self.execute(

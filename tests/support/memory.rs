@@ -336,6 +336,7 @@ impl Memory {
             head: append.head,
             identity: append.identity,
             id: Some(id),
+            validity: None,
         };
         drop(done.send(Outcome {
             ticket: append.ticket,
@@ -472,6 +473,7 @@ impl Source for Memory {
                         head,
                         identity,
                         id: Some(at),
+                        validity: None,
                         flags,
                     }),
                     Landing::Met(at) => send(Done::Met { head, identity, id: at }),

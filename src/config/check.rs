@@ -1,0 +1,334 @@
+//! From TOML to accounts: every value checked.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::map::NameMap;
+use super::patterns::{Pattern, Scope};
+use super::places::Environment;
+use super::reader::{Source, Table, Value};
+use super::{expand, keys, values};
+use crate::account::{Account, Credentials, Fsync, Layout, Maildir, Mechanism, Origin, Server, Tls};
+use crate::error::{Result, clean};
+use crate::plan::{Policy, SidePolicy};
+
+/// What values are read against.
+struct Context<'a> {
+    environment: &'a Environment,
+    /// What relative paths start from.
+    base: PathBuf,
+}
+
+/// Reads a whole file.
+pub(super) fn config(text: &str, file: &Path, environment: &Environment) -> Result<BTreeMap<String, Account>> {
+    let source = Source { file, text };
+    let parsed = source.parse()?;
+    let document = Table::document(source, &parsed);
+    document.only(&["accounts"])?;
+    let Some(list) = document.get("accounts") else {
+        return Err(document
+            .error("no account is configured")
+            .hint("write a table such as [accounts.personal]"));
+    };
+    let directory = file.parent().unwrap_or(Path::new(""));
+    let context = Context {
+        environment,
+        base: std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned()),
+    };
+    let mut accounts = BTreeMap::new();
+    for entry in list.table("in [accounts]")?.values() {
+        values::account_name(entry.key).map_err(|why| entry.key_error(why))?;
+        let table = entry.table(format!("in [accounts.{}]", entry.key))?;
+        let account = context.account(entry.key, &table)?;
+        apart(&account, accounts.values(), &table)?;
+        accounts.insert(entry.key.to_owned(), account);
+    }
+    if accounts.is_empty() {
+        return Err(list
+            .error("no account is configured")
+            .hint("write a table such as [accounts.personal]"));
+    }
+    Ok(accounts)
+}
+
+/// A Maildir within another would be taken for a mailbox of it.
+fn apart<'a>(account: &Account, others: impl Iterator<Item = &'a Account>, table: &Table) -> Result<()> {
+    let (Some(own), Some(value)) = (&account.maildir, table.get("maildir")) else {
+        return Ok(());
+    };
+    for other in others {
+        let Some(theirs) = &other.maildir else { continue };
+        if own.root.starts_with(&theirs.root) || theirs.root.starts_with(&own.root) {
+            let what = format!(
+                "the Maildirs of \"{}\" and \"{}\" lie within one another",
+                other.name, account.name
+            );
+            return Err(value.error(what).hint("give each account a root of its own"));
+        }
+    }
+    Ok(())
+}
+
+impl Context<'_> {
+    fn account(&self, name: &str, table: &Table) -> Result<Account> {
+        table.only(&keys::names())?;
+        Ok(Account {
+            name: name.to_owned(),
+            server: self.server(table)?,
+            maildir: self.maildir(name, table)?,
+            scope: table
+                .get("mailboxes")
+                .map_or_else(|| Ok(Scope::default()), |value| scope(&value))?,
+            map: table
+                .get("map")
+                .map_or_else(|| Ok(NameMap::default()), |value| map(&value))?,
+            policy: table.get("policy").map_or(Ok(Policy::SYNC), |value| policy(&value))?,
+            max_delete: read(table, "max-delete", |value| on(value, values::percent(value.text()?)))?.unwrap_or(25),
+            empty_guard: read(table, "empty-guard", |value| value.number(0..=u64::from(u32::MAX)))?.unwrap_or(10),
+        })
+    }
+
+    fn server(&self, table: &Table) -> Result<Server> {
+        let host = self.required(table, "host")?;
+        let host = on(&host.0, values::host(&host.1))?;
+        let allow_cleartext = read(table, "allow-cleartext", Value::boolean)?.unwrap_or(false);
+        let tls = Self::tls(table, &host, allow_cleartext)?;
+        let auth = read(table, "auth", mechanisms)?.unwrap_or_default();
+        let fresh = auth.iter().any(|mechanism| mechanism.takes_token());
+        Ok(Server {
+            port: read(table, "port", |value| value.number(1..=65535))?.map_or(tls.port(), |port| port as u16),
+            user: self.required(table, "user")?.1,
+            login_as: read(table, "login-as", |value| self.text(value))?,
+            credentials: Arc::new(Credentials::new(self.origin(table)?, fresh)),
+            auth,
+            tls,
+            allow_cleartext,
+            ca_file: read(table, "ca-file", |value| self.path(value))?,
+            tls_fingerprint: read(table, "tls-fingerprint", |value| {
+                on(value, values::fingerprint(value.text()?))
+            })?,
+            client_cert: read(table, "client-cert", |value| self.path(value))?,
+            connections: read(table, "connections", |value| value.number(1..=32))?.unwrap_or(4) as usize,
+            timeout: read(table, "timeout", timeout)?.unwrap_or(Duration::from_secs(60)),
+            host,
+        })
+    }
+
+    fn tls(table: &Table, host: &str, allowed: bool) -> Result<Tls> {
+        let modes = [
+            ("implicit", Tls::Implicit),
+            ("starttls", Tls::StartTls),
+            ("none", Tls::None),
+        ];
+        let Some(value) = table.get("tls") else {
+            return Ok(Tls::Implicit);
+        };
+        let tls = value.one_of(&modes)?;
+        if tls == Tls::None && !allowed && !values::is_loopback(host) {
+            let what = format!("tls = \"none\" would send the password to {host} readable for everybody on the way");
+            return Err(value
+                .error(what)
+                .hint("use \"starttls\" or \"implicit\", or set allow-cleartext = true"));
+        }
+        Ok(tls)
+    }
+
+    fn origin(&self, table: &Table) -> Result<Origin> {
+        let keys = ["password-command", "password-file", "password-env"];
+        let mut written = keys.iter().filter_map(|key| table.get(key));
+        let Some(value) = written.next() else {
+            return Err(table
+                .error("where the password comes from is missing")
+                .hint("write one of password-command, password-file, password-env"));
+        };
+        if let Some(second) = written.next() {
+            let what = format!("\"{}\" and \"{}\" exclude each other", value.key, second.key);
+            return Err(second.key_error(what));
+        }
+        match value.key {
+            "password-file" => self.path(&value).map(Origin::File),
+            "password-env" => value.text().map(|name| Origin::Variable(name.to_owned())),
+            _ if value.is_list() => {
+                let words = value
+                    .list()?
+                    .iter()
+                    .map(|word| self.word(word))
+                    .collect::<Result<Vec<_>>>()?;
+                if words.is_empty() {
+                    return Err(value.error("\"password-command\" is empty"));
+                }
+                Ok(Origin::Program(words))
+            }
+            _ => value.text().map(|line| Origin::Shell(line.to_owned())),
+        }
+    }
+
+    fn maildir(&self, account: &str, table: &Table) -> Result<Option<Maildir>> {
+        let layouts = [
+            ("auto", Layout::Auto),
+            ("nested", Layout::Nested),
+            ("maildir++", Layout::MaildirPlusPlus),
+        ];
+        let Some(value) = table.get("maildir") else {
+            let needy = ["layout", "info-separator", "fsync", "attic", "attic-days"];
+            return match needy.iter().find_map(|key| table.get(key)) {
+                Some(value) => Err(value.key_error(format!("\"{}\" says nothing without \"maildir\"", value.key))),
+                None => Ok(None),
+            };
+        };
+        let root = self.path(&value)?;
+        let attic = match table.get("attic") {
+            Some(value) => self.path(&value)?,
+            None => self.environment.attic(account)?,
+        };
+        if attic.starts_with(&root) {
+            let what = format!("the attic {} lies within the Maildir", attic.display());
+            return Err(table
+                .get("attic")
+                .unwrap_or(value)
+                .error(what)
+                .hint("set \"attic\" to a place outside"));
+        }
+        let separator = read(table, "info-separator", |value| {
+            on(value, values::info_separator(value.text()?))
+        })?;
+        Ok(Some(Maildir {
+            root,
+            layout: read(table, "layout", |value| value.one_of(&layouts))?.unwrap_or(Layout::Auto),
+            info_separator: separator.unwrap_or(':'),
+            fsync: read(table, "fsync", |value| {
+                value.one_of(&[("batch", Fsync::Batch), ("off", Fsync::Off)])
+            })?
+            .unwrap_or(Fsync::Batch),
+            attic,
+            attic_days: read(table, "attic-days", |value| value.number(1..=36500))?.unwrap_or(30) as u32,
+        }))
+    }
+
+    /// A key that must be there, with variables replaced.
+    fn required<'a>(&self, table: &Table<'a>, key: &str) -> Result<(Value<'a>, String)> {
+        let value = table
+            .get(key)
+            .ok_or_else(|| table.error(format!("\"{key}\" is missing")))?;
+        let text = self.text(&value)?;
+        Ok((value, text))
+    }
+
+    fn text(&self, value: &Value) -> Result<String> {
+        let text = on(value, expand::variables(value.text()?, self.environment))?;
+        if text.trim().is_empty() || text.chars().any(char::is_control) {
+            return Err(value.error(format!("\"{}\" is empty or holds a control character", value.key)));
+        }
+        Ok(text)
+    }
+
+    fn path(&self, value: &Value) -> Result<PathBuf> {
+        on(value, expand::path(value.text()?, &self.base, self.environment))
+    }
+
+    /// A word of a command: variables and a leading `~/` are replaced, since no shell will do it.
+    fn word(&self, value: &Value) -> Result<String> {
+        let text = value.string()?;
+        if text != "~" && !text.starts_with("~/") {
+            return on(value, expand::variables(text, self.environment));
+        }
+        self.path(value).map(|path| path.display().to_string())
+    }
+}
+
+/// The value of a key, if it is written, as `convert` reads it.
+fn read<'a, T>(table: &Table<'a>, key: &str, convert: impl FnOnce(&Value<'a>) -> Result<T>) -> Result<Option<T>> {
+    table.get(key).map(|value| convert(&value)).transpose()
+}
+
+/// Says of a refusal where its value stands.
+fn on<T>(value: &Value, result: Result<T, impl Display>) -> Result<T> {
+    result.map_err(|why| value.error(clean(format!("\"{}\": {why}", value.key))))
+}
+
+fn timeout(value: &Value) -> Result<Duration> {
+    if value.is_number() {
+        return value.number(1..=3600).map(Duration::from_secs);
+    }
+    on(value, values::duration(value.text()?))
+}
+
+fn mechanisms(value: &Value) -> Result<Vec<Mechanism>> {
+    let names = Mechanism::ALL.map(|mechanism| (mechanism.name(), mechanism));
+    let list: Vec<Mechanism> = value
+        .list()?
+        .iter()
+        .map(|item| item.one_of(&names))
+        .collect::<Result<_>>()?;
+    let tokens = list.iter().filter(|mechanism| mechanism.takes_token()).count();
+    if list.is_empty() {
+        return Err(value.error("\"auth\" allows nothing"));
+    }
+    if tokens != 0 && tokens != list.len() {
+        // One secret cannot be both.
+        return Err(value.error("\"auth\" mixes mechanisms for a password and mechanisms for a token"));
+    }
+    Ok(list)
+}
+
+fn scope(value: &Value) -> Result<Scope> {
+    let table = value.table("in \"mailboxes\"")?;
+    table.only(&["include", "exclude"])?;
+    let patterns = |value: &Value| -> Result<Vec<Pattern>> {
+        value
+            .list()?
+            .iter()
+            .map(|item| on(item, item.string()?.parse()))
+            .collect()
+    };
+    let mut scope = Scope::default();
+    if let Some(include) = read(&table, "include", patterns)? {
+        scope.include = include;
+    }
+    if let Some(exclude) = read(&table, "exclude", patterns)? {
+        scope.exclude = exclude;
+    }
+    if scope.include.is_empty() {
+        return Err(value.error("\"include\" is empty: no mailbox would be synced"));
+    }
+    Ok(scope)
+}
+
+fn map(value: &Value) -> Result<NameMap> {
+    let entries: Vec<Value> = value.table("in \"map\"")?.values().collect();
+    let pairs = entries
+        .iter()
+        .map(|entry| Ok((entry.key, entry.text()?)))
+        .collect::<Result<Vec<_>>>()?;
+    NameMap::new(pairs).map_err(|(number, why)| entries[number].error(clean(format!("\"map\": {why}"))))
+}
+
+fn policy(value: &Value) -> Result<Policy> {
+    if !value.is_table() {
+        return value.one_of(&values::POLICIES);
+    }
+    let table = value.table("in \"policy\"")?;
+    table.only(&["left", "right"])?;
+    let side = |key| -> Result<SidePolicy> {
+        read(&table, key, side_policy).map(|policy| policy.unwrap_or(SidePolicy::SPREAD))
+    };
+    Ok(Policy {
+        sides: [side("left")?, side("right")?],
+        ..Policy::SYNC
+    })
+}
+
+fn side_policy(value: &Value) -> Result<SidePolicy> {
+    let table = value.table(format!("in \"policy\".{}", value.key))?;
+    table.only(&values::CHANGES.map(|(name, ..)| name))?;
+    let mut policy = SidePolicy::SPREAD;
+    for (name, field, rules) in values::CHANGES {
+        if let Some(rule) = read(&table, name, |value| value.one_of(rules))? {
+            *field(&mut policy) = rule;
+        }
+    }
+    Ok(policy)
+}

@@ -1,0 +1,216 @@
+//! Values with a grammar of their own.
+
+use std::time::Duration;
+
+use crate::plan::{Policy, Rule, SidePolicy};
+
+/// `"60s"`, `"2m"`, `"1h"`, from a second to an hour.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("\"{text}\" is no length of time: write seconds, or such as \"90s\" or \"2m\"");
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    match number.checked_mul(unit) {
+        Some(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("a timeout must be from a second to an hour".into()),
+    }
+}
+
+/// `"25%"`, from 0 to 100.
+pub(super) fn percent(text: &str) -> Result<u8, String> {
+    text.strip_suffix('%')
+        .and_then(|number| number.parse().ok())
+        .filter(|percent| *percent <= 100)
+        .ok_or_else(|| format!("\"{text}\" is no share: write such as \"25%\", from 0% to 100%"))
+}
+
+/// A SHA-256 fingerprint: 64 hexadecimal digits, with or without colons between the bytes, in any case.
+pub(super) fn fingerprint(text: &str) -> Result<[u8; 32], String> {
+    let wrong =
+        || "a fingerprint is SHA-256: 64 hexadecimal digits, with or without colons between the bytes".to_owned();
+    let digits: Vec<u8> = if text.contains(':') {
+        let bytes: Vec<&str> = text.split(':').collect();
+        if bytes.iter().any(|byte| byte.len() != 2) {
+            return Err(wrong());
+        }
+        bytes.concat().into_bytes()
+    } else {
+        text.as_bytes().to_vec()
+    };
+    let mut out = [0; 32];
+    if digits.len() != 64 {
+        return Err(wrong());
+    }
+    for (byte, pair) in out.iter_mut().zip(digits.chunks(2)) {
+        let digit = |c: u8| char::from(c).to_digit(16).ok_or_else(wrong);
+        *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
+    }
+    Ok(out)
+}
+
+/// A host's name or address; square brackets around an IPv6 address are taken off.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    let address = bare.parse::<std::net::IpAddr>().is_ok();
+    if !address && bare.contains(|c: char| c.is_whitespace() || "/:@[]".contains(c)) {
+        return Err(format!(
+            "\"{text}\" is no host: write its bare name, the port goes into \"port\""
+        ));
+    }
+    Ok(bare.to_owned())
+}
+
+/// Whether a host is this machine and nothing else.
+pub(super) fn is_loopback(host: &str) -> bool {
+    match host.parse::<std::net::IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+/// What separates the flags from the rest of a file's name: one character that is in no name otherwise.
+pub(super) fn info_separator(text: &str) -> Result<char, String> {
+    const FIT: &str = ":;!+^~#@";
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(c), None) if FIT.contains(c) => Ok(c),
+        _ => Err(format!("\"{text}\" cannot separate flags: use one of {FIT}")),
+    }
+}
+
+/// An account's name is also the name of its directory and a word on the command line.
+pub(super) fn account_name(name: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_alphanumeric() || "._@+-".contains(c);
+    let why = if name.is_empty() || name.len() > 100 {
+        "is empty or too long"
+    } else if !name.chars().all(fits) {
+        "holds a character other than letters, digits and . _ @ + -"
+    } else if name.starts_with(['.', '-']) {
+        "begins with a dot or a dash"
+    } else if name.contains("--") {
+        "holds two dashes in a row"
+    } else {
+        return Ok(());
+    };
+    Err(format!("the account name \"{}\" {why}", crate::error::clean(name)))
+}
+
+/// The policies that have a name.
+pub(super) const POLICIES: [(&str, Policy); 3] =
+    [("sync", Policy::SYNC), ("pull", Policy::PULL), ("push", Policy::PUSH)];
+
+/// What can become of a kind of change.
+const RULES: [(&str, Rule); 3] = [("spread", Rule::Spread), ("keep", Rule::Keep), ("undo", Rule::Undo)];
+
+type Field = fn(&mut SidePolicy) -> &mut Rule;
+
+/// Each kind of change, where its rule is kept and what it can be.
+pub(super) const CHANGES: [(&str, Field, &[(&str, Rule)]); 4] = [
+    ("new", |side| &mut side.new, RULES.split_at(2).0),
+    ("flags", |side| &mut side.flags, &RULES),
+    ("removals", |side| &mut side.removals, &RULES),
+    ("mailboxes", |side| &mut side.mailboxes, RULES.split_at(2).0),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, seconds) in [("1s", 1), ("90s", 90), ("2m", 120), ("1h", 3600)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in [
+            "",
+            "s",
+            "60",
+            "0s",
+            "2h",
+            "-1s",
+            "1.5m",
+            "1d",
+            "99999999999999999999s",
+            "18446744073709551615h",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn shares() {
+        assert_eq!(
+            (percent("0%"), percent("25%"), percent("100%")),
+            (Ok(0), Ok(25), Ok(100))
+        );
+        for text in ["25", "101%", "-1%", "2.5%", "%", "a%"] {
+            assert!(percent(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn fingerprints() {
+        let plain = "00ff".repeat(16);
+        let colons = ["00:FF"; 16].join(":");
+        assert_eq!(fingerprint(&plain).unwrap()[..4], [0, 255, 0, 255]);
+        assert_eq!(fingerprint(&plain), fingerprint(&colons));
+        for text in [
+            "",
+            "00ff",
+            &plain[1..],
+            &plain.replace('f', "g"),
+            &colons.replacen(':', "", 1),
+            "ä",
+        ] {
+            assert!(fingerprint(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        for (text, bare) in [
+            ("imap.example.org", "imap.example.org"),
+            ("[::1]", "::1"),
+            ("::1", "::1"),
+        ] {
+            assert_eq!(host(text).as_deref(), Ok(bare));
+        }
+        for text in ["imap.example.org:993", "imaps://host", "a b", "me@host"] {
+            assert!(host(text).is_err(), "{text}");
+        }
+        for (host, result) in [
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("LocalHost", true),
+            ("localhost.example.org", false),
+        ] {
+            assert_eq!(is_loopback(host), result, "{host}");
+        }
+    }
+
+    #[test]
+    fn account_names() {
+        for name in ["personal", "me@example.org", "Büro_2", "a.b+c-d"] {
+            assert_eq!(account_name(name), Ok(()), "{name}");
+        }
+        for name in ["", ".", "..", "a/b", "-a", "a--b", "a b", "a\nb", "~"] {
+            assert!(account_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn separators() {
+        assert_eq!((info_separator(":"), info_separator(";")), (Ok(':'), Ok(';')));
+        for text in ["", "::", "/", ",", "a", ".", " ", "2"] {
+            assert!(info_separator(text).is_err(), "{text}");
+        }
+    }
+}

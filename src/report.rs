@@ -1,0 +1,297 @@
+//! What a command did: the one value from which exit code, text and JSON come.
+//!
+//! The engine fills in an [`AccountReport`] for each account; the exit code is computed from what is in it and never set,
+//! so the three cannot disagree. The fields of the JSON and their order are a promise to scripts: [`json`] has them.
+
+mod json;
+mod text;
+
+pub use text::{Style, Verbosity};
+
+use crate::error::{Failure, Kind, Reach, Retry};
+use crate::model::Side;
+use crate::store::Wire;
+
+/// What was asked for; decides what counts for the exit code and what is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// `sync`.
+    Sync,
+    /// `sync --dry-run`.
+    DryRun,
+    /// `status`.
+    Status,
+    /// `mailboxes`.
+    Mailboxes,
+    /// `forget`.
+    Forget,
+}
+
+impl Job {
+    /// The command's name.
+    pub const fn command(self) -> &'static str {
+        match self {
+            Self::Sync | Self::DryRun => "sync",
+            Self::Status => "status",
+            Self::Mailboxes => "mailboxes",
+            Self::Forget => "forget",
+        }
+    }
+}
+
+/// The report of one run of the program.
+#[derive(Debug)]
+pub struct Report {
+    /// What was asked for; `None`: it could not be understood.
+    pub job: Option<Job>,
+    /// Why nothing was done at all.
+    pub error: Option<Failure>,
+    /// What was done for each account.
+    pub accounts: Vec<AccountReport>,
+    /// The signal that ended the run early.
+    pub signal: Option<i32>,
+}
+
+/// What was done for one account.
+#[derive(Debug, Default)]
+pub struct AccountReport {
+    /// Its name.
+    pub name: String,
+    /// What was done on the left, or would be (dry run).
+    pub left: Counts,
+    /// What was done on the right, or would be (dry run).
+    pub right: Counts,
+    /// Messages matched by content without a transfer.
+    pub paired: u64,
+    /// What a guard holds back.
+    pub held_back: Vec<HeldBack>,
+    /// What could not be done.
+    pub problems: Vec<Problem>,
+    /// What ended the account's run before its time.
+    pub error: Option<Failure>,
+    /// The plan, in its order. Shown by a dry run and with `-v`.
+    pub plan: Vec<PlanLine>,
+    /// What went over the wire.
+    pub wire: Wire,
+    /// How long it took.
+    pub seconds: f64,
+    /// For `status`: the last run.
+    pub last_run: Option<LastRun>,
+    /// For `status`: changes seen and not carried over.
+    pub pending: u64,
+    /// For `mailboxes`: the list.
+    pub mailboxes: Vec<MailboxLine>,
+}
+
+/// What was done on one side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Messages that arrived.
+    pub added: u64,
+    /// Messages whose flags were set.
+    pub flags: u64,
+    /// Messages moved.
+    pub moved: u64,
+    /// Messages removed.
+    pub removed: u64,
+    /// Mailboxes created.
+    pub mailboxes_created: u64,
+    /// Mailboxes removed.
+    pub mailboxes_removed: u64,
+    /// Mailboxes renamed.
+    pub mailboxes_renamed: u64,
+}
+
+/// Removals that a guard holds back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBack {
+    /// The guard, by the configuration key that sets it.
+    pub guard: &'static str,
+    /// The side on which the removals would have been made.
+    pub side: Side,
+    /// The mailbox; empty where the whole account is meant.
+    pub mailbox: String,
+    /// How many messages.
+    pub count: u64,
+    /// What the user can do about it: whole sentences with commands.
+    pub ways_out: Vec<String>,
+}
+
+/// Something that could not be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// How far it reaches.
+    pub reach: Reach,
+    /// The mailbox, where it is about one.
+    pub mailbox: Option<String>,
+    /// The message, where it is about one.
+    pub id: Option<String>,
+    /// What happened.
+    pub what: String,
+    /// Whether trying again helps.
+    pub retry: Retry,
+    /// When it is tried again, in seconds since 1970.
+    pub next_try: Option<i64>,
+    /// It was found by an earlier run and not tried in this one: only listed.
+    pub waiting: bool,
+    /// What the user can do.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// A failure found in this run.
+    pub fn new(failure: &Failure, mailbox: Option<String>, id: Option<String>) -> Self {
+        Self {
+            reach: failure.reach,
+            mailbox,
+            id,
+            what: failure.what.clone(),
+            retry: failure.retry,
+            next_try: None,
+            waiting: false,
+            hint: failure.hint.clone(),
+        }
+    }
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanLine {
+    /// What, in one word.
+    pub action: &'static str,
+    /// The side that is changed; `None`: only homing's own books are.
+    pub on: Option<Side>,
+    /// In which mailbox.
+    pub mailbox: String,
+    /// Into which mailbox, where it is another.
+    pub to: Option<String>,
+    /// How many messages; 1 for a mailbox.
+    pub count: u64,
+    /// Why.
+    pub why: String,
+    /// All of it in one sentence.
+    pub text: String,
+}
+
+/// The last run of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastRun {
+    /// Its number.
+    pub run: u64,
+    /// When it began, in seconds since 1970.
+    pub begun: i64,
+    /// When it ended; `None`: it is under way or was cut off.
+    pub ended: Option<i64>,
+    /// How it ended.
+    pub exit: Option<u8>,
+}
+
+/// A mailbox as `mailboxes` lists it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct MailboxLine {
+    /// The server's name.
+    pub name: String,
+    /// What it is called in the Maildir.
+    pub local: String,
+    /// What it is for, as an attribute such as `\Sent`.
+    pub role: Option<String>,
+    /// Whether it is in scope.
+    pub selected: bool,
+}
+
+/// Which exit code goes before which (DESIGN 12); the first that is present is the run's.
+const ORDER: [u8; 7] = [2, 78, 77, 3, 1, 75, 0];
+
+/// The exit code of a failure.
+pub const fn exit_of(kind: Kind) -> u8 {
+    match kind {
+        Kind::Partial => 1,
+        Kind::Usage => 2,
+        Kind::Guard => 3,
+        Kind::Temporary => 75,
+        Kind::Login => 77,
+        Kind::Config => 78,
+    }
+}
+
+fn first_present(codes: impl IntoIterator<Item = u8>) -> u8 {
+    let rank = |code: &u8| ORDER.iter().position(|known| known == code).unwrap_or(0);
+    codes.into_iter().min_by_key(rank).unwrap_or(0)
+}
+
+impl AccountReport {
+    /// An empty report for that account.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A report of nothing but a failure.
+    pub fn failed(name: impl Into<String>, failure: Failure) -> Self {
+        Self {
+            error: Some(failure),
+            ..Self::new(name)
+        }
+    }
+
+    /// The account's own exit code.
+    ///
+    /// A problem that waits for its retry counts only where problems are what was asked for. A dry run did not try, so
+    /// what it met is not something that it left undone.
+    pub fn exit(&self, job: Job) -> u8 {
+        let troubled = match job {
+            Job::DryRun => false,
+            Job::Status => !self.problems.is_empty(),
+            Job::Sync | Job::Mailboxes | Job::Forget => self.problems.iter().any(|problem| !problem.waiting),
+        };
+        let partly = troubled.then_some(Kind::Partial);
+        let held = (!self.held_back.is_empty()).then_some(Kind::Guard);
+        let error = self.error.as_ref().map(|failure| failure.kind);
+        first_present([partly, held, error].into_iter().flatten().map(exit_of))
+    }
+
+    /// What ended the run and what it met on the way, in one list.
+    fn all_problems(&self) -> Vec<Problem> {
+        let error = self.error.as_ref().map(|failure| Problem::new(failure, None, None));
+        error.into_iter().chain(self.problems.iter().cloned()).collect()
+    }
+}
+
+impl Report {
+    /// A run that did what it could for these accounts.
+    pub const fn new(job: Job, accounts: Vec<AccountReport>) -> Self {
+        Self {
+            job: Some(job),
+            error: None,
+            accounts,
+            signal: None,
+        }
+    }
+
+    /// A run that could not start.
+    pub const fn refused(job: Option<Job>, error: Failure) -> Self {
+        Self {
+            job,
+            error: Some(error),
+            accounts: Vec::new(),
+            signal: None,
+        }
+    }
+
+    /// The exit code of the program.
+    pub fn exit(&self) -> u8 {
+        if let Some(signal) = self.signal {
+            return (128 + signal) as u8;
+        }
+        if let Some(error) = &self.error {
+            return exit_of(error.kind);
+        }
+        let job = self.job.unwrap_or(Job::Sync);
+        first_present(self.accounts.iter().map(|account| account.exit(job)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,339 @@
+//! The report for people: what was asked for on standard output, what needs attention on standard error.
+
+use std::fmt::Write as _;
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{AccountReport, Counts, HeldBack, Job, LastRun, Problem, Report};
+use crate::model::Side;
+use crate::store::Wire;
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Errors only (`-q`).
+    Quiet,
+    /// A line an account, and what was asked for.
+    #[default]
+    Normal,
+    /// Each step and why (`-v`).
+    Verbose,
+}
+
+/// How a text looks, and for whom it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Style {
+    /// How much is said.
+    pub verbosity: Verbosity,
+    /// Somebody watches: lines are written even when all went well.
+    pub watched: bool,
+    /// Colours are welcome.
+    pub colour: bool,
+}
+
+impl Style {
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    fn red(self, text: &str) -> String {
+        self.paint("1;31", text)
+    }
+
+    fn yellow(self, text: &str) -> String {
+        self.paint("1;33", text)
+    }
+
+    fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+}
+
+impl Report {
+    /// What goes to standard output, with its line ends; empty when there is nothing to say.
+    pub fn output(&self, style: Style) -> String {
+        let Some(job) = self.job.filter(|_| style.verbosity > Verbosity::Quiet) else {
+            return String::new();
+        };
+        let width = self
+            .accounts
+            .iter()
+            .map(|account| account.name.chars().count())
+            .max()
+            .unwrap_or(0);
+        let mut out = String::new();
+        for account in &self.accounts {
+            let name = style.bold(&format!("{:width$}", account.name));
+            match job {
+                Job::Status => out.push_str(&status(account, &name)),
+                Job::Mailboxes => out.push_str(&mailboxes(account, style)),
+                Job::Sync | Job::DryRun => {
+                    let verbose = style.verbosity == Verbosity::Verbose;
+                    if job == Job::DryRun || verbose {
+                        out.push_str(&plan(account, style));
+                    }
+                    if (style.watched || verbose || job == Job::DryRun) && account.error.is_none() {
+                        let _ = writeln!(out, "{name}  {}", summary(account, job));
+                    }
+                }
+                Job::Forget if account.error.is_none() => {
+                    let _ = writeln!(out, "{name}  forgotten; the next sync pairs by content");
+                }
+                Job::Forget => {}
+            }
+        }
+        out
+    }
+
+    /// What goes to standard error, with its line ends: whatever kept something from being done.
+    pub fn complaints(&self, style: Style) -> String {
+        let mut out = String::new();
+        if let Some(error) = &self.error {
+            complain(&mut out, &style.red("error:"), &error.what, error.hint.as_deref());
+        }
+        for account in &self.accounts {
+            if let Some(error) = &account.error {
+                let what = format!("{}: {}", account.name, error.what);
+                complain(&mut out, &style.red("error:"), &what, error.hint.as_deref());
+            }
+            for held in &account.held_back {
+                held_back(&mut out, &account.name, held, style);
+            }
+            for problem in &account.problems {
+                let wanted = self.job == Some(Job::Status) || style.verbosity == Verbosity::Verbose;
+                if !problem.waiting || wanted {
+                    trouble(&mut out, &account.name, problem, style);
+                }
+            }
+        }
+        if let Some(signal) = self.signal {
+            let what = format!("stopped by signal {signal}; the next run goes on from here");
+            complain(&mut out, &style.yellow("stopped:"), &what, None);
+        }
+        out
+    }
+}
+
+/// A line for what is wrong and indented ones for what to do.
+fn complain(out: &mut String, label: &str, what: &str, hint: Option<&str>) {
+    let _ = writeln!(out, "{label} {what}");
+    for line in hint.iter().flat_map(|hint| hint.lines()) {
+        let _ = writeln!(out, "{}", format!("  {line}").trim_end());
+    }
+}
+
+fn held_back(out: &mut String, account: &str, held: &HeldBack, style: Style) {
+    let count = plural(held.count, "message");
+    let place = match held.mailbox.as_str() {
+        "" => String::new(),
+        mailbox => format!(" in {mailbox}"),
+    };
+    let what = format!(
+        "{account}: not removed on the {}: {count}{place} ({})",
+        of(held.side),
+        held.guard
+    );
+    complain(out, &style.yellow("held back:"), &what, Some(&held.ways_out.join("\n")));
+}
+
+fn trouble(out: &mut String, account: &str, problem: &Problem, style: Style) {
+    let mut what = account.to_owned();
+    for part in [&problem.mailbox, &problem.id].into_iter().flatten() {
+        let _ = write!(what, ": {part}");
+    }
+    let _ = write!(what, ": {}", problem.what);
+    if let Some(next) = problem.next_try.and_then(local) {
+        let _ = write!(what, " (tried again after {next})");
+    }
+    complain(out, &style.yellow("problem:"), &what, problem.hint.as_deref());
+}
+
+fn plan(account: &AccountReport, style: Style) -> String {
+    let mut out = String::new();
+    for line in &account.plan {
+        let _ = writeln!(out, "{} {}", style.dim(&format!("{}:", account.name)), line.text);
+    }
+    out
+}
+
+/// `3 new in the Maildir, 1 flag on the server · 4 kB in, 12 kB out · 0.4 s`.
+fn summary(account: &AccountReport, job: Job) -> String {
+    let mut parts = [(Side::Left, account.left), (Side::Right, account.right)]
+        .into_iter()
+        .filter_map(|(side, counts)| side_summary(side, counts))
+        .collect::<Vec<_>>();
+    if account.paired > 0 {
+        parts.push(format!("{} paired", account.paired));
+    }
+    if parts.is_empty() {
+        parts.push("nothing to do".into());
+    }
+    let held: u64 = account.held_back.iter().map(|held| held.count).sum();
+    if held > 0 {
+        parts.push(format!("{held} held back"));
+    }
+    let problems = account.problems.iter().filter(|problem| !problem.waiting).count() as u64;
+    if problems > 0 {
+        parts.push(plural(problems, "problem"));
+    }
+    let done = parts.join("; ");
+    if job == Job::DryRun {
+        return format!("would do: {done}");
+    }
+    let Wire {
+        bytes_in, bytes_out, ..
+    } = account.wire;
+    format!(
+        "{done}  ({} in, {} out, {:.1} s)",
+        bytes(bytes_in),
+        bytes(bytes_out),
+        account.seconds
+    )
+}
+
+fn side_summary(side: Side, counts: Counts) -> Option<String> {
+    let parts: Vec<String> = [
+        (counts.added, "new"),
+        (counts.flags, "flagged"),
+        (counts.moved, "moved"),
+        (counts.removed, "removed"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!("{count} {what}"))
+    .chain(
+        [
+            (counts.mailboxes_created, "created"),
+            (counts.mailboxes_removed, "removed"),
+            (counts.mailboxes_renamed, "renamed"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| {
+            let mailboxes = if count == 1 { "mailbox" } else { "mailboxes" };
+            format!("{count} {mailboxes} {what}")
+        }),
+    )
+    .collect();
+    (!parts.is_empty()).then(|| format!("{}: {}", of(side), parts.join(", ")))
+}
+
+/// What people call a side of `sync`.
+const fn of(side: Side) -> &'static str {
+    match side {
+        Side::Left => "Maildir",
+        Side::Right => "server",
+    }
+}
+
+fn status(account: &AccountReport, name: &str) -> String {
+    if account.error.is_some() {
+        return String::new();
+    }
+    let last = account.last_run.as_ref().map_or_else(|| "never run".into(), last_run);
+    let mut out = format!("{name}  {last}");
+    if account.pending > 0 {
+        let _ = write!(out, "; {} waiting", plural(account.pending, "change"));
+    }
+    let held: u64 = account.held_back.iter().map(|held| held.count).sum();
+    if held > 0 {
+        let _ = write!(out, "; {held} held back");
+    }
+    if !account.problems.is_empty() {
+        let _ = write!(out, "; {}", plural(account.problems.len() as u64, "problem"));
+    }
+    out.push('\n');
+    out
+}
+
+fn last_run(run: &LastRun) -> String {
+    let begun = local(run.begun).unwrap_or_default();
+    match (run.ended.and_then(local), run.exit) {
+        (Some(ended), Some(0)) => format!("last run ended {ended}: all done"),
+        (Some(ended), Some(exit)) => format!("last run ended {ended} with {exit}"),
+        _ => format!("a run began {begun} and is not over, or was cut off"),
+    }
+}
+
+fn mailboxes(account: &AccountReport, style: Style) -> String {
+    let width = |text: fn(&super::MailboxLine) -> &str| {
+        account
+            .mailboxes
+            .iter()
+            .map(|line| text(line).chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let (name, local) = (width(|line| &line.name), width(|line| &line.local));
+    let mut out = String::new();
+    for line in &account.mailboxes {
+        let role = line.role.as_deref().unwrap_or("");
+        let row = format!("{:name$}  {:local$}  {role}", line.name, line.local);
+        if line.selected {
+            let _ = writeln!(out, "+ {}", row.trim_end());
+        } else {
+            let _ = writeln!(out, "{}", style.dim(&format!("- {}", row.trim_end())));
+        }
+    }
+    out
+}
+
+fn plural(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// In units that people read, three digits or so.
+fn bytes(count: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if count < 1000 {
+        return format!("{count} B");
+    }
+    let mut value = count as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let digits = usize::from(value < 9.95);
+    format!("{value:.digits$} {}", UNITS[unit])
+}
+
+/// A time in the user's own time zone.
+fn local(seconds: i64) -> Option<String> {
+    let time = Timestamp::from_second(seconds).ok()?;
+    Some(
+        time.to_zoned_datetime(TimeZone::system())
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (count, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (9_949, "9.9 kB"),
+            (9_960, "10 kB"),
+            (999_499, "999 kB"),
+            (999_500, "1.0 MB"),
+            (25_500_000, "26 MB"),
+            (u64::MAX, "18446744 TB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
+    }
+}
