@@ -8,5 +8,6 @@ mod commands;
 mod faults;
 mod login;
 mod mail;
+mod mailboxes;
 mod raw;
 mod witness;
