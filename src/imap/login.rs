@@ -10,7 +10,7 @@ use rsasl::property::{AuthId, AuthzId, OAuthBearerToken, Password};
 
 use super::code::Code;
 use super::command::Command;
-use super::pipeline::Conn;
+use super::conn::Conn;
 use super::response::Reply;
 use super::{Options, quirks};
 use crate::error::{Failure, Kind, Result};

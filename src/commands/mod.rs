@@ -1,0 +1,107 @@
+//! The commands: each builds a job for the engine and hands back its report.
+
+pub mod forget;
+pub mod mailboxes;
+pub mod status;
+pub mod sync;
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::account::Account;
+use crate::config::Config;
+use crate::error::{Failure, Kind, Result};
+use crate::progress::Progress;
+use crate::report::AccountReport;
+use crate::store::Stop;
+
+/// What every command works with.
+#[derive(Debug)]
+pub struct Context {
+    /// The configuration.
+    pub config: Config,
+    /// Where states are kept.
+    pub states: PathBuf,
+    /// Set when the user asked to stop.
+    pub stop: Stop,
+    /// Shows how far things are.
+    pub progress: Progress,
+}
+
+impl Context {
+    /// The accounts of these names; without names, all that are synced.
+    fn synced(&self, names: &[String]) -> Result<Vec<&Account>> {
+        let accounts = self.config.select(names, |account| account.maildir.is_some())?;
+        if accounts.is_empty() {
+            return Err(Failure::account(Kind::Config, "no account has a \"maildir\"")
+                .hint("say where the mail of an account is kept, such as maildir = \"~/Mail\""));
+        }
+        Ok(accounts)
+    }
+}
+
+/// So many accounts are worked on at a time.
+const SIDE_BY_SIDE: usize = 4;
+
+/// Does the work for each account, several at a time; the reports come in the order of the accounts. One that panics
+/// takes no other with it.
+fn side_by_side(accounts: &[&Account], work: impl Fn(&Account) -> AccountReport + Sync) -> Vec<AccountReport> {
+    let next = AtomicUsize::new(0);
+    let reports: Vec<_> = accounts.iter().map(|_| Mutex::new(None)).collect();
+    let worker = || {
+        while let Some((n, account)) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, accounts.get(n)?)))
+        {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(account)));
+            let report = done.unwrap_or_else(|_| AccountReport::failed(&account.name, bug()));
+            *reports[n].lock().expect("no panic while held") = Some(report);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..accounts.len().min(SIDE_BY_SIDE) {
+            scope.spawn(worker);
+        }
+    });
+    let taken = reports
+        .into_iter()
+        .map(|report| report.into_inner().expect("no panic while held"));
+    taken
+        .map(|report| report.expect("each account was taken by a worker"))
+        .collect()
+}
+
+fn bug() -> Failure {
+    Failure::account(Kind::Partial, "a bug in homing ended this account's run")
+        .hint("the message above says where; please report it. The next run recovers")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::places::Environment;
+
+    #[test]
+    fn accounts_are_worked_on_side_by_side() {
+        let text: String = (0..9)
+            .map(|n| format!("[accounts.a{n}]\nhost = \"h\"\nuser = \"u\"\npassword-env = \"P\"\n"))
+            .collect();
+        let config = Config::parse(&text, Path::new("/c"), &Environment::of([])).unwrap();
+        let accounts: Vec<&Account> = config.accounts.values().collect();
+        let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let reports = side_by_side(&accounts, |account| {
+            most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            running.fetch_sub(1, Ordering::SeqCst);
+            assert_ne!(account.name, "a4", "this one is meant to panic");
+            AccountReport::new(&account.name)
+        });
+        let names: Vec<&str> = reports.iter().map(|report| report.name.as_str()).collect();
+        assert_eq!(names, ["a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8"]);
+        let failed: Vec<bool> = reports.iter().map(|report| report.error.is_some()).collect();
+        assert_eq!(failed, [false, false, false, false, true, false, false, false, false]);
+        assert_eq!(most.into_inner(), SIDE_BY_SIDE);
+    }
+}
