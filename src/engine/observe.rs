@@ -165,7 +165,10 @@ fn question(job: &Job<'_>, candidate: &Candidate, side: Side, seen: &mut Observa
         id: candidate.id,
         raw: listed.raw.clone(),
     };
-    let known = job.state.known_ids(candidate.id, side)?;
+    // Ids under no known validity are void as soon as the mailbox is opened.
+    let known = checkpoint
+        .as_ref()
+        .map_or(Ok(IdSet::new()), |_| job.state.known_ids(candidate.id, side))?;
     Ok(Some(Since {
         mailbox,
         checkpoint,

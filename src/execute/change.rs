@@ -238,11 +238,14 @@ impl Executor<'_> {
     fn book_mailbox(&mut self, on: Side, mailbox: MailboxId, done: Done) -> Result<()> {
         let state = self.scene.state;
         match done {
-            Done::Created { raw, .. } => {
+            Done::Created { raw, validity } => {
                 // Ids under which the mailbox was known before it was made again mean nothing now.
                 state.void_ids(mailbox, on)?;
                 state.drop_place(mailbox, on)?;
                 state.set_place(mailbox, on, &raw, None)?;
+                if let Some(validity) = validity {
+                    state.set_validity(mailbox, on, validity)?;
+                }
                 self.name(mailbox, on, Some(raw));
                 self.outcome.counts[on as usize].mailboxes_created += 1;
             }

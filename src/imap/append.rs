@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::code::Code;
 use super::command::{Command, SharedBody};
+use super::conn::Conn;
 use super::crew::Queue;
-use super::pipeline::{Conn, Event, Pipeline};
+use super::pipeline::{Event, Pipeline};
 use super::pool::{Account, Holds};
 use super::response::{Body, Data, Reply, Status, StatusItems};
 use super::wire::Keep;
@@ -29,8 +30,10 @@ pub(super) struct Upload {
     identity: Identity,
     body: SharedBody,
     attempts: u32,
-    /// Its literal must wait for the server's go-ahead: an earlier one was refused.
-    careful: bool,
+    /// It was refused as bad in company: now it goes alone, and waits for the server's go-ahead (HAZARDS 1, 3).
+    alone: bool,
+    /// It was refused with keywords: now it goes without, since one bad flag refuses the whole message (HAZARDS 14).
+    plain: bool,
     /// The flags that went out with it.
     given: Flags,
 }
@@ -44,7 +47,8 @@ impl Upload {
             identity: append.identity,
             body: Arc::new(Mutex::new(append.body)),
             attempts: 0,
-            careful: false,
+            alone: false,
+            plain: false,
             given: Flags::none(),
         }
     }
@@ -81,7 +85,8 @@ impl Upload {
     fn command(&mut self, holds: Option<&Holds>) -> Command {
         let flags = &self.head.flags;
         self.given = match holds {
-            Some(holds) => holds.permanent.filter(flags),
+            Some(holds) if !self.plain => holds.permanent.filter(flags),
+            Some(holds) => Flags::new(holds.permanent.filter(flags).system, []),
             // Nothing is known of the mailbox; every one holds the system flags.
             None => Flags::new(flags.system, []),
         };
@@ -97,11 +102,18 @@ impl Upload {
         let command = command
             .words(format_args!("\"{}\"", date::format(self.head.date)))
             .body(Arc::clone(&self.body), self.identity.size);
-        if self.careful || !listed {
+        if self.alone || !listed {
             command.careful()
         } else {
             command
         }
+    }
+
+    /// Leaves the keywords behind from now on; false when there were none.
+    fn goes_plain(&mut self) -> bool {
+        let had = !self.given.keywords().is_empty();
+        self.plain |= had;
+        had
     }
 
     fn rewind(&self) -> std::io::Result<u64> {
@@ -136,7 +148,8 @@ pub(super) fn uploads(
         queue,
         answers,
         pipeline: Pipeline::new(conn),
-        failure: None,
+        alone: first.alone,
+        is_muted: false,
     };
     line.push(first);
     let outcome = line.run();
@@ -174,8 +187,10 @@ struct Line<'a, 'c> {
     queue: &'a Queue<Work>,
     answers: &'a Answers,
     pipeline: Pipeline<'c, Upload>,
-    /// The connection is to be given up once the messages in flight are answered.
-    failure: Option<Failure>,
+    /// The first message goes without company.
+    alone: bool,
+    /// Nothing more may be sent on this connection.
+    is_muted: bool,
 }
 
 impl Line<'_, '_> {
@@ -196,7 +211,7 @@ impl Line<'_, '_> {
         loop {
             self.fill()?;
             match self.pipeline.next(&mut Keep)? {
-                None => return self.failure.take().map_or(Ok(()), Err),
+                None => return Ok(()),
                 Some(Event::Data(..)) => {}
                 Some(Event::Done(upload, reply)) => self.answered(upload, &reply)?,
             }
@@ -205,10 +220,11 @@ impl Line<'_, '_> {
 
     fn fill(&mut self) -> Result<()> {
         let limit = self.pipeline.conn.capabilities.append_limit();
-        while self.pipeline.has_room() && self.failure.is_none() {
+        while self.pipeline.has_room() && !self.is_muted && !self.alone {
             let suits = |work: &Work| {
-                matches!(work, Work::Upload(upload)
-                    if !needs_holds(self.account, upload) && limit.is_none_or(|limit| upload.size() <= limit))
+                matches!(work, Work::Upload(upload) if !upload.alone
+                    && !needs_holds(self.account, upload)
+                    && limit.is_none_or(|limit| upload.size() <= limit))
             };
             let Some(Work::Upload(upload)) = self.queue.try_take(suits) else {
                 break;
@@ -221,27 +237,22 @@ impl Line<'_, '_> {
 
     fn answered(&mut self, mut upload: Upload, reply: &Reply) -> Result<()> {
         if reply.is_ok() {
+            if upload.alone && !upload.plain {
+                // Nothing but the company was bad.
+                self.pipeline.conn.distrust();
+            }
             let id = self.new_id(&upload, reply);
             upload.landed(id, self.account, self.answers);
             return Ok(());
         }
         upload.attempts += 1;
         if reply.status == Status::Bad {
-            // HAZARDS 1: the rest of the literal may now be taken for commands.
-            self.pipeline.conn.clean = false;
-            let failure = Failure::message(format!("the server does not understand it: {}", reply.text));
-            if upload.careful || upload.attempts >= ATTEMPTS {
-                upload.failed(failure.clone().retry(Retry::Never), self.answers);
-            } else {
-                upload.careful = true;
-                self.queue.put_back(Work::Upload(Box::new(upload)));
-            }
-            return Err(Failure {
-                reach: crate::error::Reach::Account,
-                kind: crate::error::Kind::Temporary,
-                retry: Retry::Now,
-                ..failure
-            });
+            self.misunderstood(upload, reply);
+            return Ok(());
+        }
+        if upload.goes_plain() && !matches!(reply.code, Code::Other(_)) {
+            self.queue.put_back(Work::Upload(Box::new(upload)));
+            return Ok(());
         }
         if upload.attempts < ATTEMPTS
             && let Some(wait) = quirks::patience(reply)
@@ -253,6 +264,24 @@ impl Line<'_, '_> {
         let failure = refusal(&upload, reply);
         upload.failed(failure, self.answers);
         Ok(())
+    }
+
+    /// HAZARDS 1: the rest of the literal may now be taken for commands. Nothing more is sent here; what is in flight is
+    /// still answered.
+    fn misunderstood(&mut self, mut upload: Upload, reply: &Reply) {
+        if upload.alone {
+            let failure = Failure::message(format!("the server does not understand it: {}", reply.text));
+            upload.failed(failure.retry(Retry::Never), self.answers);
+        } else {
+            upload.alone = true;
+            upload.goes_plain();
+            self.queue.put_back(Work::Upload(Box::new(upload)));
+        }
+        for waiting in self.pipeline.unsend() {
+            self.queue.put_back(Work::Upload(Box::new(waiting)));
+        }
+        self.pipeline.conn.clean = false;
+        self.is_muted = true;
     }
 
     /// RFC 4315 §3; an id under another UIDVALIDITY than the caller knows would mean another message.
@@ -291,7 +320,7 @@ fn refusal(upload: &Upload, reply: &Reply) -> Failure {
     if reply.code.is("OVERQUOTA") {
         return Failure::message(what).hint("make room on the server");
     }
-    let never = reply.code.is("TOOBIG") || upload.size() == 0;
+    let never = quirks::is_about_the_message(reply) || upload.size() == 0;
     Failure::message(what).retry(if never { Retry::Never } else { Retry::Later })
 }
 
@@ -321,7 +350,8 @@ fn send_and_look(
         queue,
         answers,
         pipeline: Pipeline::new(conn),
-        failure: None,
+        alone: true,
+        is_muted: false,
     };
     line.push(upload);
     loop {

@@ -14,7 +14,7 @@ use super::quirks;
 use super::response::{Reply, Status};
 use super::slot::{Next, Rung, Slot};
 use super::wire::{Keep, stopped};
-use crate::error::{Failure, Kind, Result, Retry};
+use crate::error::{Failure, Result};
 use crate::model::{MailboxId, News, RawName, Seen, Since};
 
 /// How often one mailbox is tried before it is left for another run.
@@ -192,15 +192,9 @@ impl<'a, 's> Worker<'a, 's> {
         reply: &Reply,
         pipeline: &mut Pipeline<'_, Asked>,
     ) -> Result<()> {
-        if reply.status == Status::Bad && reply.crowded {
-            // HAZARDS 3: alone, it may be good.
-            pipeline.conn.distrust();
+        if let Some(failure) = pipeline.conn.suspects_pipelining(reply) {
             self.again.push(slot);
-            let what = format!(
-                "the server refuses commands that do not wait for each other: {}",
-                reply.text
-            );
-            return Err(Failure::account(Kind::Temporary, what).retry(Retry::Now));
+            return Err(failure);
         }
         slot.attempts += 1;
         if reply.status == Status::Bad && slot.step_down() {
@@ -265,7 +259,7 @@ impl Slot<'_> {
         below.is_some()
     }
 
-    fn open_command(&self, conn: &super::pipeline::Conn) -> Command {
+    fn open_command(&self, conn: &super::conn::Conn) -> Command {
         // EXAMINE has no side effects; RFC 9051 §6.3.3.
         let command = Command::new("EXAMINE").mailbox(&self.since.mailbox.raw);
         match self.parameters(conn) {

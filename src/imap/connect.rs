@@ -4,9 +4,8 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::capability::Capabilities;
 use super::command::Command;
-use super::pipeline::Conn;
+use super::conn::Conn;
 use super::pool::Account;
 use super::response::{Reply, Status};
 use super::wire::{Counters, Stream, Wire, lost, stopped};
@@ -23,6 +22,7 @@ pub(super) fn open(account: &Account) -> Result<(Conn, bool)> {
         return Err(stopped());
     }
     let tcp = dial(options)?;
+    Counters::add(&account.counters.connections, 1);
     refuse_cleartext(&tcp, options)?;
     let connected = match options.tls {
         Tls::Implicit => {
@@ -32,7 +32,7 @@ pub(super) fn open(account: &Account) -> Result<(Conn, bool)> {
         Tls::StartTls => start_tls(account, tcp),
         Tls::None => greet(account, Stream::Plain(tcp)),
     };
-    connected.map_err(|failure| explain(failure, options))
+    connected.map_err(|failure| explain(failure, account))
 }
 
 /// Tries each address of the host.
@@ -78,7 +78,6 @@ fn refuse_cleartext(tcp: &TcpStream, options: &Options) -> Result<()> {
 
 fn conn(account: &Account, stream: Stream) -> Result<Conn> {
     let options = &account.options;
-    Counters::add(&account.counters.connections, 1);
     let wire = Wire::new(stream, options.timeout, account.counters.clone(), options.stop.clone())?;
     Ok(Conn::new(wire, account.counters.clone(), account.serial.clone()))
 }
@@ -99,7 +98,12 @@ fn greeted(reply: &Reply) -> Result<bool> {
 
 /// RFC 9051 §6.2.1: what the server said before the encryption counts for nothing.
 fn start_tls(account: &Account, tcp: TcpStream) -> Result<(Conn, bool)> {
-    let options = &account.options;
+    let tls = tls::encrypt(ask_for_tls(account, tcp)?, &account.options)?;
+    Ok((conn(account, Stream::Tls(Box::new(tls)))?, false))
+}
+
+/// Talks to the server until it expects the TLS handshake.
+fn ask_for_tls(account: &Account, tcp: TcpStream) -> Result<TcpStream> {
     let refuse = |what: &str| Failure::account(Kind::Config, what).hint("try `tls = \"implicit\"`");
     let mut plain = conn(account, Stream::Plain(tcp))?;
     if greeted(&plain.greeting()?)? {
@@ -113,26 +117,26 @@ fn start_tls(account: &Account, tcp: TcpStream) -> Result<(Conn, bool)> {
         return Err(refuse(&format!("the server refuses STARTTLS: {}", reply.text)));
     }
     let tcp = plain.into_plain()?;
-    timeouts(&tcp, options)?;
-    let stream = Stream::Tls(Box::new(tls::encrypt(tcp, options)?));
-    let wire = Wire::new(stream, options.timeout, account.counters.clone(), options.stop.clone())?;
-    let mut conn = Conn::new(wire, account.counters.clone(), account.serial.clone());
-    conn.capabilities = Capabilities::default();
-    Ok((conn, false))
+    timeouts(&tcp, &account.options)?;
+    Ok(tcp)
 }
 
 /// Adds to a failure of trust what the user needs to decide: the fingerprint of what is there.
-fn explain(failure: Failure, options: &Options) -> Failure {
+fn explain(failure: Failure, account: &Account) -> Failure {
+    let options = &account.options;
     if failure.kind != Kind::Config || failure.hint.is_some() || options.tls == Tls::None {
         return failure;
     }
     let ways_out = "`ca-file` names the authority to trust, `tls-fingerprint` this very certificate";
-    let shown = (options.tls == Tls::Implicit)
-        .then(|| dial(options).ok())
-        .flatten()
-        .filter(|tcp| timeouts(tcp, options).is_ok())
-        .and_then(|tcp| tls::look(tcp, options));
-    match shown {
+    let again = || -> Result<TcpStream> {
+        let tcp = dial(options)?;
+        timeouts(&tcp, options)?;
+        if options.tls == Tls::StartTls {
+            return ask_for_tls(account, tcp);
+        }
+        Ok(tcp)
+    };
+    match again().ok().and_then(|tcp| tls::look(tcp, options)) {
         Some(shown) => failure.hint(format!("{ways_out}; its SHA-256 is {}", tls::hex(&shown))),
         None => failure.hint(ways_out),
     }

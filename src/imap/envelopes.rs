@@ -3,8 +3,8 @@
 use std::sync::mpsc::SyncSender;
 
 use super::command::{Command, portions};
+use super::conn::Conn;
 use super::crew::{self, Queue, Task};
-use super::pipeline::Conn;
 use super::pool::Account;
 use super::reading::{self, Chunk};
 use super::response::{Body, Fetch};
@@ -95,7 +95,7 @@ impl Chunk for Wanted<'_> {
             mailbox: self.mailbox.id,
             id,
             flags: fetch.flags.clone().unwrap_or_default(),
-            date: fetch.date.flatten().unwrap_or_default(),
+            date: fetch.date.unwrap_or_default(),
             size: fetch.size.unwrap_or(0),
             envelope: envelope_key(header),
             header: (self.depth == Depth::Header).then(|| header_digest(header)),

@@ -9,9 +9,9 @@ use std::time::Duration;
 use tempfile::SpooledTempFile;
 
 use super::command::{Command, portions};
+use super::conn::Conn;
 use super::crew::{self, Queue, Task};
 use super::envelopes::halve;
-use super::pipeline::Conn;
 use super::pool::Account;
 use super::reading::{self, Chunk};
 use super::response::{Body, Fetch};
@@ -34,14 +34,14 @@ pub(super) fn read(
     into: &dyn Target,
     done: &SyncSender<Outcome>,
 ) -> Result<()> {
-    let next = || loop {
+    let next = || {
         if account.is_stopped() {
             return None;
         }
         match jobs.recv_timeout(Duration::from_millis(100)) {
-            Ok(job) => return Some(chunks(job, into, done)),
-            Err(RecvTimeoutError::Timeout) => return Some(Vec::new()),
-            Err(RecvTimeoutError::Disconnected) => return None,
+            Ok(job) => Some(chunks(job, into, done)),
+            Err(RecvTimeoutError::Timeout) => Some(Vec::new()),
+            Err(RecvTimeoutError::Disconnected) => None,
         }
     };
     crew::serve(account, next, |queue: &Queue<Wanted<'_>>| {
@@ -51,7 +51,7 @@ pub(super) fn read(
 
 /// A job under way.
 struct Job<'t> {
-    job: ReadJob,
+    order: ReadJob,
     into: &'t dyn Target,
     /// Chunks that are not over yet.
     left: AtomicU64,
@@ -63,7 +63,7 @@ struct Job<'t> {
 
 impl Job<'_> {
     fn answer(&self, done: Done, out: &SyncSender<Outcome>) -> bool {
-        let ticket = self.job.ticket;
+        let ticket = self.order.ticket;
         out.send(Outcome { ticket, done }).is_ok()
     }
 
@@ -95,7 +95,7 @@ fn chunks<'t>(job: ReadJob, into: &'t dyn Target, done: &SyncSender<Outcome>) ->
     }
     let sized = job.max_size.is_none();
     let job = Arc::new(Job {
-        job,
+        order: job,
         into,
         left: AtomicU64::new(parts.len() as u64),
         failures: AtomicU32::new(0),
@@ -168,7 +168,7 @@ fn unstorable(error: &std::io::Error) -> Failure {
 impl Wanted<'_> {
     /// A sink for a message whose head is known.
     fn sink(&self, head: Head) -> Into {
-        match self.job.into.begin(&self.job.job, &head) {
+        match self.job.into.begin(&self.job.order, &head) {
             Ok(sink) => Into::Sink(head, sink),
             Err(failure) => Into::Failed(failure),
         }
@@ -222,7 +222,7 @@ impl Wanted<'_> {
     }
 
     fn too_large(&mut self, fetch: &Fetch<'_>, out: &SyncSender<Outcome>) -> bool {
-        let (Some(id), Some(size), Some(most)) = (fetch.uid, fetch.size, self.job.job.max_size) else {
+        let (Some(id), Some(size), Some(most)) = (fetch.uid, fetch.size, self.job.order.max_size) else {
             return true;
         };
         if size <= most || !self.ids.remove(id) {
@@ -267,7 +267,7 @@ fn head(fetch: &Fetch<'_>) -> Option<Head> {
     Some(Head {
         id: fetch.uid?,
         flags: fetch.flags.clone()?,
-        date: fetch.date?.unwrap_or_default(),
+        date: fetch.has_date.then(|| fetch.date.unwrap_or_default())?,
         size: fetch.size?,
         object: fetch.object.clone(),
     })
@@ -284,7 +284,7 @@ impl Chunk for Wanted<'_> {
     type Body = Streaming;
 
     fn mailbox(&self) -> &RawName {
-        &self.job.job.from.raw
+        &self.job.order.from.raw
     }
 
     fn command(&self, conn: &Conn) -> Option<Command> {

@@ -10,7 +10,7 @@ use rsasl::property::{AuthId, AuthzId, OAuthBearerToken, Password};
 
 use super::code::Code;
 use super::command::Command;
-use super::pipeline::Conn;
+use super::conn::Conn;
 use super::response::Reply;
 use super::{Options, quirks};
 use crate::error::{Failure, Kind, Result};
@@ -45,7 +45,7 @@ pub(super) fn login(conn: &mut Conn, options: &Options, logged_in: bool) -> Resu
         if !reply.is_ok() {
             return Err(quirks::login_refused(
                 &reply,
-                &format!("login of {} refused", options.user),
+                &format!("login of {} on {} refused", options.user, options.host),
             ));
         }
         // What was offered before the login says little about what is offered after it.

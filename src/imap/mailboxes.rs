@@ -1,8 +1,9 @@
 //! The tree of mailboxes: creating, renaming, deleting.
 
 use super::command::Command;
+use super::conn::Conn;
 use super::names::{NoName, Spelling};
-use super::pipeline::{Conn, Event, Pipeline};
+use super::pipeline::{Event, Pipeline};
 use super::pool::Account;
 use super::response::{Data, Reply, StatusItems};
 use super::survey;

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use super::command::{Command, portions};
-use super::pipeline::{Conn, Event, Pipeline};
-use super::response::{Data, Reply, Status};
+use super::conn::Conn;
+use super::pipeline::{Event, Pipeline};
+use super::response::{Data, Reply};
 use super::wire::Keep;
 use super::write::Place;
-use crate::error::{Failure, Kind, Result, Retry};
+use crate::error::{Failure, Result};
 use crate::model::{Flags, Id, IdSet, System};
 use crate::store::{Done, Ticket};
 
@@ -140,11 +141,9 @@ impl Told {
     }
 
     fn refused<'j>(&mut self, asked: Asked<'j>, reply: &Reply, pipeline: &mut Pipeline<'_, Asked<'j>>) -> Result<()> {
-        if reply.status == Status::Bad && reply.crowded && pipeline.conn.pipelines() {
-            // HAZARDS 3; setting a flag twice does no harm.
-            pipeline.conn.distrust();
-            let what = "the server refuses commands that do not wait for each other";
-            return Err(Failure::account(Kind::Temporary, what).retry(Retry::Now));
+        // Setting a flag twice does no harm.
+        if let Some(failure) = pipeline.conn.suspects_pipelining(reply) {
+            return Err(failure);
         }
         let Some(store) = asked.store else { return Ok(()) };
         let keywords = store.flags.keywords();

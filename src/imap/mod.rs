@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `connect` `tls` `login` `capability` | from a host name to a session |
 //! | `wire` `token` `response` `code` `date` `command` | bytes, lines, answers, commands |
-//! | `pipeline` `pool` `crew` | commands in flight, connections, workers |
+//! | `conn` `pipeline` `pool` `crew` | commands in flight, connections, workers |
 //! | `names` `survey` | which mailboxes there are |
 //! | `selected` `changes` `slot` `reading` `envelopes` `fetch` | what is in them |
 //! | `write` `append` `marks` `proof` `remove` `moves` `mailboxes` | changing it |
@@ -29,6 +29,7 @@ mod capability;
 mod changes;
 mod code;
 mod command;
+mod conn;
 mod connect;
 mod crew;
 mod date;

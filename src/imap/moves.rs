@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::code::Code;
 use super::command::{Command, portions};
-use super::pipeline::{Conn, Event, Pipeline};
+use super::conn::Conn;
+use super::pipeline::{Event, Pipeline};
 use super::proof::{Look, Proof, prove};
 use super::remove;
 use super::response::{Data, Reply};
@@ -96,13 +97,14 @@ fn round_trip(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, proof: &P
         .collect();
     place.answers.about(transfer.ticket, left, |ids| Done::Failed(ids, why));
     place.answers.about(transfer.ticket, neither, Done::Gone);
-    arrived(place, conn, transfer, pairs, at_once)
+    arrived(place, conn, transfer, &pairs, at_once);
+    Ok(())
 }
 
 /// Answers for what arrived, and removes the originals of a move that was a copy so far.
-fn arrived(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, pairs: Pairs, at_once: bool) -> Result<()> {
+fn arrived(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, pairs: &Pairs, at_once: bool) {
     let ticket = transfer.ticket;
-    let split = |pairs: &Pairs, which: &IdSet| -> Vec<(Id, Option<Id>)> {
+    let of = |which: &IdSet| -> Vec<(Id, Option<Id>)> {
         which.iter().filter_map(|id| Some((id, *pairs.get(&id)?))).collect()
     };
     let all: IdSet = pairs.keys().copied().collect();
@@ -112,28 +114,24 @@ fn arrived(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, pairs: Pairs
         }
     };
     if !transfer.moves {
-        send(split(&pairs, &all), Done::Copied);
-        return Ok(());
+        return send(of(&all), Done::Copied);
     }
     if at_once {
-        send(split(&pairs, &all), Done::Moved);
-        return Ok(());
+        return send(of(&all), Done::Moved);
     }
     // The copies are there: told before anything can go wrong with the originals (DESIGN 8a, "A move is two facts").
     let expunged = match remove::expunge(conn, &all) {
         Ok(expunged) => expunged,
         Err(failure) => {
-            send(split(&pairs, &all), Done::Copied);
+            send(of(&all), Done::Copied);
             let why = Failure::message(failure.what.clone());
-            place.answers.about(ticket, all, |ids| Done::Unknown(ids, why));
-            return Ok(());
+            return place.answers.about(ticket, all, |ids| Done::Unknown(ids, why));
         }
     };
     let stay = all.difference(&expunged.removed);
-    send(split(&pairs, &expunged.removed), Done::Moved);
-    send(split(&pairs, &stay), Done::Copied);
+    send(of(&expunged.removed), Done::Moved);
+    send(of(&stay), Done::Copied);
     place.answers.about(ticket, stay, |ids| Done::Failed(ids, expunged.why));
-    Ok(())
 }
 
 struct Sent {
@@ -215,7 +213,7 @@ fn look_at_target(conn: &mut Conn, transfer: &Transfer, proof: &Proof, candidate
             {
                 let look = Look {
                     size: Some(size),
-                    date: fetch.date.flatten(),
+                    date: fetch.date,
                 };
                 arrived.entry(look).or_default().push(id);
             }

@@ -2,199 +2,24 @@
 //! deadlock.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::capability::{Capabilities, NonSync};
+use super::capability::NonSync;
+use super::code::Code;
 use super::command::{Command, Part};
-use super::response::{self, Data, Reply, Response, Status};
-use super::wire::{Counters, Keep, Literals, Wire};
-use crate::error::{Failure, Kind, Result, Retry};
+use super::conn::{Conn, out_of_step};
+use super::response::{self, Data, Reply, Response};
+use super::wire::{Counters, Keep, Literals};
+use crate::error::Result;
 
 /// The most that waits unanswered on a connection: a server that is busy sending us bodies reads no more than its socket
 /// buffer holds, and we must not block on it (DESIGN 4, "No deadlock").
 const WINDOW: u64 = 4 << 10;
 /// The same for appends, whose answers are a line each.
 const UPLOAD_WINDOW: u64 = 1 << 20;
-/// The most commands without an answer; appends in flight are what a crash leaves in doubt.
+/// The most commands without an answer.
 const DEPTH: usize = 64;
-
-/// A connection that has greeted us.
-pub(super) struct Conn {
-    pub(super) wire: Wire,
-    pub(super) capabilities: Capabilities,
-    /// What the server confirmed to have enabled.
-    pub(super) enabled: Capabilities,
-    /// The account takes one command at a time (HAZARDS 3).
-    serial: Arc<AtomicBool>,
-    counters: Arc<Counters>,
-    last_tag: u64,
-    line: Vec<u8>,
-    /// Tags of commands whose answer concerns nobody: ENABLE, LOGOUT.
-    background: Vec<u64>,
-    /// In step: each command was answered.
-    pub(super) clean: bool,
-}
-
-impl Conn {
-    pub(super) fn new(wire: Wire, counters: Arc<Counters>, serial: Arc<AtomicBool>) -> Self {
-        Self {
-            wire,
-            capabilities: Capabilities::default(),
-            enabled: Capabilities::default(),
-            serial,
-            counters,
-            last_tag: 0,
-            line: Vec::new(),
-            background: Vec::new(),
-            clean: true,
-        }
-    }
-
-    /// Whether several commands may be in flight.
-    pub(super) fn pipelines(&self) -> bool {
-        !self.serial.load(Ordering::Relaxed)
-    }
-
-    /// From now on the account takes one command at a time.
-    pub(super) fn distrust(&self) {
-        self.serial.store(true, Ordering::Relaxed);
-    }
-
-    /// Sends a command and does not wait; its answer is looked at whenever it comes.
-    pub(super) fn send_behind(&mut self, words: &str) {
-        let tag = self.next_tag();
-        self.wire.queue(format!("H{tag} {words}\r\n").as_bytes());
-        self.background.push(tag);
-    }
-
-    /// One command, its answer and what came with it.
-    pub(super) fn ask(&mut self, command: Command, mut each: impl FnMut(Data<'_>)) -> Result<Reply> {
-        let mut pipeline = Pipeline::new(self);
-        pipeline.push(command, ());
-        let mut last = None;
-        while let Some(event) = pipeline.next(&mut Keep)? {
-            match event {
-                Event::Data(_, data) => each(data),
-                Event::Done((), reply) => last = Some(reply),
-            }
-        }
-        last.ok_or_else(|| out_of_step("it left a command unanswered"))
-    }
-
-    /// Waits for the answers of what was sent behind.
-    pub(super) fn settle(&mut self) -> Result<()> {
-        self.wire.flush()?;
-        let mut line = std::mem::take(&mut self.line);
-        while !self.background.is_empty() {
-            self.wire.read_line(&mut line, &mut Keep)?;
-            match response::parse(&line) {
-                Response::Data(data) => self.note(&data)?,
-                Response::Tagged(tag, _) => self.background.retain(|&other| other != tag),
-                Response::Continue(_) => {}
-                Response::Garbled => return Err(out_of_step("an answer cannot be read")),
-            }
-        }
-        self.line = line;
-        Ok(())
-    }
-
-    /// Leaves the open mailbox, if there is one, without expunging anything.
-    pub(super) fn leave(&mut self) -> Result<()> {
-        // RFC 3691 §2. Without it, opening a mailbox that is not there does the same (RFC 9051 §6.3.2).
-        let command = if self.capabilities.has("UNSELECT") {
-            Command::new("UNSELECT")
-        } else {
-            Command::new("EXAMINE").text(b"")
-        };
-        self.ask(command, |_| ()).map(|_| ())
-    }
-
-    /// One command in several steps: `answer` gets each challenge and says what to send.
-    pub(super) fn converse(&mut self, words: &str, mut answer: impl FnMut(&[u8]) -> Result<String>) -> Result<Reply> {
-        let tag = self.next_tag();
-        self.clean = false;
-        self.wire.queue(format!("H{tag} {words}\r\n").as_bytes());
-        let mut line = Vec::new();
-        loop {
-            Counters::add(&self.counters.round_trips, 1);
-            self.wire.flush()?;
-            self.wire.read_line(&mut line, &mut Keep)?;
-            match response::parse(&line) {
-                Response::Continue(challenge) => {
-                    let answer = answer(challenge)?;
-                    self.wire.queue(format!("{answer}\r\n").as_bytes());
-                }
-                Response::Tagged(told, reply) if told == tag => {
-                    if let super::code::Code::Capability(capabilities) = &reply.code {
-                        self.capabilities = capabilities.clone();
-                    }
-                    self.clean = true;
-                    return Ok(reply);
-                }
-                Response::Data(data) => self.note(&data)?,
-                _ => return Err(out_of_step("an answer cannot be read")),
-            }
-        }
-    }
-
-    /// Reads the greeting.
-    pub(super) fn greeting(&mut self) -> Result<Reply> {
-        self.wire.read_line(&mut self.line, &mut Keep)?;
-        let line = std::mem::take(&mut self.line);
-        match response::parse(&line) {
-            Response::Data(Data::Status(reply)) => {
-                if let super::code::Code::Capability(capabilities) = &reply.code {
-                    self.capabilities = capabilities.clone();
-                }
-                Ok(reply)
-            }
-            _ => Err(Failure::account(Kind::Config, "what answers there is no IMAP server")
-                .hint("check `host`, `port` and `tls`")),
-        }
-    }
-
-    /// Gives back the TCP connection for STARTTLS; see [`Wire::take_plain`].
-    pub(super) fn into_plain(mut self) -> Result<std::net::TcpStream> {
-        self.clean = false;
-        self.wire.take_plain()
-    }
-
-    fn next_tag(&mut self) -> u64 {
-        self.last_tag += 1;
-        Counters::add(&self.counters.commands, 1);
-        self.last_tag
-    }
-
-    /// Takes note of what concerns the connection as a whole.
-    fn note(&mut self, data: &Data<'_>) -> Result<()> {
-        match data {
-            Data::Capability(capabilities) => self.capabilities = capabilities.clone(),
-            Data::Enabled(enabled) => self.enabled = enabled.clone(),
-            Data::Malformed => Counters::add(&self.counters.skipped, 1),
-            Data::Status(reply) if reply.status == Status::Bye => {
-                let what = format!("the server closed the connection: {}", reply.text);
-                return Err(Failure::account(Kind::Temporary, what).retry(Retry::Now));
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Conn {
-    fn drop(&mut self) {
-        if self.clean && self.wire.flush().is_ok() {
-            // RFC 9051 §6.1.3; nobody waits for the answer.
-            self.wire.queue(b"HX LOGOUT\r\n");
-            let _ = self.wire.flush();
-        }
-    }
-}
-
-fn out_of_step(why: &str) -> Failure {
-    Failure::account(Kind::Temporary, format!("the server is out of step: {why}")).retry(Retry::Now)
-}
+/// The same for appends: each of them is in doubt when the connection is lost.
+const UPLOAD_DEPTH: usize = 32;
 
 /// Commands that are not answered yet, oldest first; at least one.
 pub(super) struct InFlight<'a, C>(&'a mut VecDeque<Sent<C>>);
@@ -267,6 +92,14 @@ impl<'c, C> Pipeline<'c, C> {
         self.waiting.len() + self.sent.len()
     }
 
+    /// Takes back the commands that did not go out yet.
+    pub(super) fn unsend(&mut self) -> Vec<C> {
+        std::mem::take(&mut self.waiting)
+            .into_iter()
+            .map(|(_, what)| what)
+            .collect()
+    }
+
     /// Sends what there is room for without waiting for anything.
     pub(super) fn pump(&mut self) -> Result<()> {
         let outcome = self.send_some();
@@ -312,7 +145,7 @@ impl<'c, C> Pipeline<'c, C> {
                 seen.push(sent.what);
             }
         }
-        unseen.extend(std::mem::take(&mut self.waiting).into_iter().map(|(_, what)| what));
+        unseen.extend(self.unsend());
         (seen, unseen)
     }
 
@@ -339,9 +172,13 @@ impl<'c, C> Pipeline<'c, C> {
         }
         let uploads = next.uploads();
         let open: u64 = self.sent.iter().map(|sent| sent.size).sum();
-        let window = if uploads { UPLOAD_WINDOW } else { WINDOW };
+        let (window, depth) = if uploads {
+            (UPLOAD_WINDOW, UPLOAD_DEPTH)
+        } else {
+            (WINDOW, DEPTH)
+        };
         let alike = self.sent.iter().all(|sent| sent.uploads == uploads);
-        alike && self.sent.len() < self.depth() && open + next.size() <= window
+        alike && self.sent.len() < depth.min(self.depth()) && open + next.size() <= window
     }
 
     fn start(&mut self, command: Command, what: C) -> Result<()> {
@@ -449,11 +286,10 @@ impl<'c, C> Pipeline<'c, C> {
     }
 
     fn answered(&mut self, tag: u64, reply: Reply) -> Result<Option<(C, Reply)>> {
-        if let super::code::Code::Capability(capabilities) = &reply.code {
+        if let Code::Capability(capabilities) = &reply.code {
             self.conn.capabilities = capabilities.clone();
         }
-        if let Some(at) = self.conn.background.iter().position(|&b| b == tag) {
-            self.conn.background.swap_remove(at);
+        if self.conn.answers_behind(tag) {
             return Ok(None);
         }
         let Some(at) = self.sent.iter().position(|sent| sent.tag == tag) else {

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::code::Permanent;
+use super::conn::Conn;
 use super::names::Spelling;
-use super::pipeline::Conn;
 use super::selected::Selected;
 use super::wire::{Counters, stopped};
 use super::{Options, connect, login};

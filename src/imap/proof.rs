@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 
 use super::command::{Command, portions};
-use super::pipeline::{Conn, Event, Pipeline};
+use super::conn::Conn;
+use super::pipeline::{Event, Pipeline};
 use super::response::{Data, Fetch, StatusItems};
 use super::wire::Keep;
 use crate::error::Result;
@@ -21,13 +22,13 @@ impl Look {
     fn of(fetch: &Fetch<'_>) -> Self {
         Self {
             size: fetch.size,
-            date: fetch.date.flatten(),
+            date: fetch.date,
         }
     }
 
     /// Whether nothing that is known of the message speaks against it.
     fn agrees(&self, known: &Known) -> bool {
-        fn same<T: PartialEq>(told: Option<T>, known: Option<T>) -> bool {
+        fn same<T: PartialEq + Copy>(told: Option<T>, known: Option<T>) -> bool {
             told.is_none() || known.is_none() || told == known
         }
         same(self.size, known.size) && same(self.date, known.date)

@@ -34,6 +34,12 @@ pub(super) fn patience(reply: &Reply) -> Option<Duration> {
     overrun.then_some(Duration::from_secs(2))
 }
 
+/// Whether a refused message will be refused again: a code says so, or words of servers that send none. Cyrus: "Message
+/// contains NUL characters", "… bare newlines", "… invalid header".
+pub(super) fn is_about_the_message(reply: &Reply) -> bool {
+    reply.code.is("TOOBIG") || reply.code.is("PARSE") || reply.text.starts_with("Message contains")
+}
+
 fn is_login_code(code: &Code) -> bool {
     ["AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "CONTACTADMIN"]
         .iter()

@@ -1,14 +1,15 @@
 //! Reading messages in chunks: EXAMINE and UID FETCH pipelined over mailboxes, what was not answered asked again.
 
 use super::command::Command;
+use super::conn::Conn;
 use super::crew::{Queue, Task};
-use super::pipeline::{Conn, Errand, Event, InFlight, Pipeline};
+use super::pipeline::{Errand, Event, InFlight, Pipeline};
 use super::pool::{Account, Tries};
 use super::quirks;
-use super::response::{Data, Fetch, Reply, Response, Status, parse};
+use super::response::{Data, Fetch, Reply, Response, parse};
 use super::selected::Selected;
 use super::wire::stopped;
-use crate::error::{Failure, Kind, Result, Retry};
+use crate::error::{Failure, Result};
 use crate::model::{Id, RawName};
 
 /// How often a chunk is tried before it is cut, and a message before it is given up.
@@ -174,7 +175,9 @@ impl<C: Chunk> Reader<'_, '_, C> {
             let what = "the mailbox was replaced by another one while homing ran";
             (!same).then(|| Failure::mailbox(what))
         } else {
-            self.distrust_if_crowded(reply)?;
+            if let Some(failure) = self.pipeline.conn.suspects_pipelining(reply) {
+                return Err(failure);
+            }
             Some(Failure::mailbox(format!(
                 "the mailbox cannot be opened: {}",
                 reply.text
@@ -206,9 +209,9 @@ impl<C: Chunk> Reader<'_, '_, C> {
             }
             return Ok(());
         }
-        if reply.status == Status::Bad && reply.crowded && self.pipeline.conn.pipelines() {
+        if let Some(failure) = self.pipeline.conn.suspects_pipelining(reply) {
             self.queue.put_back(chunk);
-            return self.distrust_if_crowded(reply);
+            return Err(failure);
         }
         let wait = quirks::patience(reply);
         *chunk.attempts() += u32::from(wait.is_some());
@@ -229,19 +232,6 @@ impl<C: Chunk> Reader<'_, '_, C> {
                 let what = format!("the server refuses to hand it out: {}", reply.text);
                 alone.fail(&Failure::message(what), self.out);
             }
-        }
-        Ok(())
-    }
-
-    /// HAZARDS 3: what is refused in company may be good alone.
-    fn distrust_if_crowded(&self, reply: &Reply) -> Result<()> {
-        if reply.status == Status::Bad && reply.crowded && self.pipeline.conn.pipelines() {
-            self.pipeline.conn.distrust();
-            let what = format!(
-                "the server refuses commands that do not wait for each other: {}",
-                reply.text
-            );
-            return Err(Failure::account(Kind::Temporary, what).retry(Retry::Now));
         }
         Ok(())
     }

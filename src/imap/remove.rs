@@ -1,7 +1,8 @@
 //! Removing messages for good: proven first, marked, expunged, and proven gone.
 
 use super::command::{Command, portions};
-use super::pipeline::{Conn, Event, Pipeline};
+use super::conn::Conn;
+use super::pipeline::{Event, Pipeline};
 use super::proof::prove;
 use super::response::Data;
 use super::wire::Keep;

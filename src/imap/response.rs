@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::capability::Capabilities;
 use super::code::{self, Code};
 use super::date;
-use super::token::{Token, Tokens, id_set, number};
+use super::token::{Nstring, Token, Tokens, id_set, number};
 use crate::error::clean;
 use crate::model::{Flags, Id, IdSet, InternalDate, ObjectId};
 
@@ -112,8 +112,9 @@ pub(super) struct Namespaces {
 pub(super) struct Fetch<'a> {
     pub(super) uid: Option<Id>,
     pub(super) flags: Option<Flags>,
-    /// `Some(None)`: told, but no date.
-    pub(super) date: Option<Option<InternalDate>>,
+    /// The date was told, perhaps as `NIL` or as what is none.
+    pub(super) has_date: bool,
+    pub(super) date: Option<InternalDate>,
     pub(super) size: Option<u64>,
     pub(super) object: Option<ObjectId>,
     pub(super) body: Body<'a>,
@@ -222,7 +223,7 @@ pub(super) fn flags(tokens: &mut Tokens<'_>) -> Option<Flags> {
 fn list(mut tokens: Tokens<'_>) -> Option<List<'_>> {
     let attributes = tokens.strings()?;
     let attributes = attributes.iter().map(|a| String::from_utf8_lossy(a).into()).collect();
-    let separator = tokens.nstring()?.and_then(|text| text.first().copied());
+    let separator = tokens.nstring()?.text().and_then(|text| text.first().copied());
     let name = tokens.string()?;
     Some(List {
         attributes,
@@ -264,7 +265,7 @@ fn namespaces(mut tokens: Tokens<'_>) -> Option<Namespaces> {
 fn prefixes(tokens: &mut Tokens<'_>) -> Option<Vec<Vec<u8>>> {
     let mut out = Vec::new();
     if !tokens.eat(&Token::Open) {
-        return tokens.nstring()?.is_none().then_some(out);
+        return (tokens.nstring()? == Nstring::Nil).then_some(out);
     }
     while tokens.eat(&Token::Open) {
         out.push(tokens.string()?.into_owned());
@@ -325,13 +326,16 @@ pub(super) fn fetch(mut tokens: Tokens<'_>) -> Option<Fetch<'_>> {
                 fetch.body_follows = true;
                 return Some(fetch);
             }
-            fetch.body = tokens.nstring()?.map_or(Body::Nil, Body::Text);
+            fetch.body = tokens.nstring()?.text().map_or(Body::Nil, Body::Text);
             continue;
         }
         match name.as_slice() {
             b"UID" => fetch.uid = Some(tokens.number()?),
             b"FLAGS" => fetch.flags = Some(flags(&mut tokens)?),
-            b"INTERNALDATE" => fetch.date = Some(tokens.nstring()?.and_then(|text| date::parse(&text))),
+            b"INTERNALDATE" => {
+                fetch.date = tokens.nstring()?.text().and_then(|text| date::parse(&text));
+                fetch.has_date = true;
+            }
             b"RFC822.SIZE" => fetch.size = Some(tokens.number()?),
             b"EMAILID" => fetch.object = tokens.strings()?.first().map(|id| object(id)),
             b"X-GM-MSGID" => fetch.object = tokens.string().map(|id| object(&id)),
@@ -392,14 +396,14 @@ mod tests {
         let Data::Fetch(fetch) = untagged(line) else { panic!() };
         assert_eq!((fetch.uid, fetch.size), (Some(7), Some(44)));
         assert_eq!(fetch.flags.unwrap().to_string(), "\\Seen Work");
-        assert_eq!(fetch.date, Some(Some(InternalDate(837_596_665))));
+        assert_eq!(fetch.date, Some(InternalDate(837_596_665)));
         assert_eq!(fetch.object, Some(ObjectId("M1".into())));
         assert!(matches!(fetch.body, Body::Text(text) if *text == *b"a\r\n"));
 
         let Data::Fetch(fetch) = untagged("* 3 FETCH (INTERNALDATE NIL BODY[] NIL)") else {
             panic!()
         };
-        assert_eq!(fetch.date, Some(None));
+        assert!(fetch.has_date && fetch.date.is_none());
         assert!(matches!(fetch.body, Body::Nil));
 
         let Data::Fetch(fetch) = untagged("* 3 FETCH (UID 1 FLAGS () BODY[] ") else {

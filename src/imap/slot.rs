@@ -1,7 +1,7 @@
 //! One mailbox while its changes are asked for: which rung of the ladder, what was told, whether it adds up.
 
 use super::command::Command;
-use super::pipeline::Conn;
+use super::conn::Conn;
 use super::response::{Data, Fetch, Reply};
 use super::selected::Selected;
 use super::survey::Mark;

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::capability::Capabilities;
 use super::command::Command;
+use super::conn::Conn;
 use super::names::{NoPath, Spelling};
-use super::pipeline::{Conn, Event, Pipeline};
+use super::pipeline::{Event, Pipeline};
 use super::pool::Account;
 use super::response::{Data, List, Namespaces, Reply, StatusItems};
 use super::wire::Keep;
@@ -100,7 +101,7 @@ impl Told {
         Ok(refused)
     }
 
-    /// STATUS for each mailbox that LIST told nothing of.
+    /// STATUS for each mailbox, where LIST did not tell. One that is refused is listed without (HAZARDS 13).
     fn ask_statuses(&mut self, conn: &mut Conn, capabilities: &Capabilities) -> Result<()> {
         let with_list = capabilities.has("LIST-STATUS");
         if with_list && !self.statuses.is_empty() {
@@ -125,14 +126,11 @@ impl Told {
             match pipeline.next(&mut Keep)? {
                 None => return Ok(()),
                 Some(Event::Data(_, data)) => self.note(data),
-                // A mailbox without status is listed without one (HAZARDS 13).
-                Some(Event::Done(_, reply)) if reply.status == super::response::Status::Bad && reply.crowded => {
-                    drop(pipeline);
-                    conn.distrust();
-                    let what = "the server refuses commands that do not wait for each other";
-                    return Err(Failure::account(Kind::Temporary, what).retry(Retry::Now));
+                Some(Event::Done(_, reply)) => {
+                    if let Some(failure) = pipeline.conn.suspects_pipelining(&reply) {
+                        return Err(failure);
+                    }
                 }
-                Some(Event::Done(..)) => {}
             }
         }
     }

@@ -100,14 +100,18 @@ fn refused(error: HandshakeError<TcpStream>, options: &Options) -> Failure {
         let what = format!("{} does not answer the TLS handshake", options.host);
         return Failure::account(Kind::Temporary, what).retry(Retry::Now);
     };
-    let text = chain(&error);
+    let text = crate::error::clean(error.to_string());
     if is_network(&error) {
         return Failure::account(Kind::Temporary, format!("the connection was lost: {text}")).retry(Retry::Now);
     }
-    Failure::account(
-        Kind::Config,
-        format!("no trusted TLS connection to {}: {text}", options.host),
-    )
+    // OpenSSL tells the reason at the end, in parentheses, after the names of its own files.
+    let reason = text.rsplit_once('(').map(|(_, reason)| reason.trim_end_matches(')'));
+    if let Some(reason) = reason.filter(|_| text.contains("certificate verify failed")) {
+        let what = format!("the certificate of {} is not trusted: {reason}", options.host);
+        return Failure::account(Kind::Config, what);
+    }
+    let what = format!("no encrypted connection to {}: {text}", options.host);
+    Failure::account(Kind::Config, what).hint("check `host`, `port` and `tls`")
 }
 
 /// Whether the network failed, not the trust.
@@ -120,8 +124,4 @@ fn is_network(error: &native_tls::Error) -> bool {
         cause = error.source();
     }
     false
-}
-
-fn chain(error: &native_tls::Error) -> String {
-    crate::error::clean(error.to_string())
 }

@@ -20,6 +20,23 @@ pub(super) enum Token<'a> {
     Close,
 }
 
+/// A string or `NIL` (RFC 9051 §9 nstring).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Nstring<'a> {
+    Nil,
+    Text(Cow<'a, [u8]>),
+}
+
+impl<'a> Nstring<'a> {
+    /// The text, if it is one.
+    pub(super) fn text(self) -> Option<Cow<'a, [u8]>> {
+        match self {
+            Self::Nil => None,
+            Self::Text(text) => Some(text),
+        }
+    }
+}
+
 /// Reads tokens from a logical line: one whose literals stand in it as `{3}\r\nabc`.
 #[derive(Clone, Debug)]
 pub(super) struct Tokens<'a> {
@@ -74,15 +91,15 @@ impl<'a> Tokens<'a> {
         Some(text)
     }
 
-    /// The next token as a string that can be `NIL`: the outer `None` when there is no string.
-    pub(super) fn nstring(&mut self) -> Option<Option<Cow<'a, [u8]>>> {
+    /// The next token as a string that can be `NIL`; `None` when it is neither.
+    pub(super) fn nstring(&mut self) -> Option<Nstring<'a>> {
         let mut ahead = self.clone();
         let is_nil = matches!(ahead.next(), Some(Token::Atom(atom)) if atom.eq_ignore_ascii_case(b"NIL"));
         if is_nil {
             *self = ahead;
-            return Some(None);
+            return Some(Nstring::Nil);
         }
-        self.string().map(Some)
+        self.string().map(Nstring::Text)
     }
 
     /// Whether the next token is that one, which is then taken.

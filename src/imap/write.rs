@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::append::{self, Upload};
 use super::command::Command;
+use super::conn::Conn;
 use super::crew::{self, Queue, Task};
 use super::mailboxes;
 use super::marks::{self, Marks};
 use super::moves::{self, Transfer};
-use super::pipeline::Conn;
 use super::pool::{Account, Holds, Lease, Tries};
 use super::remove::{self, Removal};
 use super::selected::Selected;
