@@ -218,20 +218,29 @@ fn the_configuration_can_be_named() {
 #[test]
 fn a_host_that_cannot_be_reached_is_tried_later() {
     let home = Home::with(&account("a", "127.0.0.1", closed_port()));
-    for arguments in [&["sync"] as &[&str], &["sync", "--dry-run"], &["mailboxes", "a"]] {
+    let unreachable = |arguments: &[&str]| {
         let text = home.run(arguments);
         assert_eq!((text.exit, text.out.as_str()), (75, ""), "{arguments:?} {text:?}");
         assert!(text.err.starts_with("error: a: "), "{text:?}");
-        let run = home.run(&[arguments, &["--json"]].concat());
+    };
+    // Each tries for a while, so all try at once; two runs that change the state would lock one another out.
+    std::thread::scope(|scope| {
+        scope.spawn(|| unreachable(&["mailboxes", "a"]));
+        scope.spawn(|| unreachable(&["sync", "--dry-run", "--state", "other"]));
+        let run = home.run(&["sync", "--json"]);
         let json = run.json();
-        assert_eq!(json["error"], Value::Null, "the run could start: {run:?}");
+        assert_eq!(
+            (run.exit, &json["error"]),
+            (75, &Value::Null),
+            "the run could start: {run:?}"
+        );
         let problem = &json["accounts"][0]["problems"][0];
         assert_eq!(
             (&problem["reach"], &problem["retry"]),
             (&"account".into(), &"later".into()),
             "{run:?}"
         );
-    }
+    });
 }
 
 #[test]
