@@ -128,7 +128,10 @@ fn end(
         .held
         .iter()
         .any(|held| held.guard == crate::plan::Guard::Adoption);
-    footing.end(state, &settings.root, owner, run, held)?;
+    let idle = finished.plan.steps.is_empty() && finished.outcome.is_nothing();
+    if !(idle && footing.rest(state)?) {
+        footing.end(state, &settings.root, owner, run, held)?;
+    }
     let exit = report.exit(crate::report::Job::Sync);
     state.end_run(run, i64::from(exit), &report.to_json(crate::report::Job::Sync))?;
     state.commit()?;

@@ -27,6 +27,8 @@ pub(super) struct Footing {
     pub restored: bool,
     /// See [`Adoption`].
     pub adopting: Adoption,
+    /// The last run, where marker and state agree on it.
+    pub last: Option<u64>,
 }
 
 const PAIR: &str = "pair";
@@ -67,6 +69,7 @@ pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footi
             distrust: false,
             restored: false,
             adopting,
+            last: None,
         });
     };
     if (state.fact(SERVER)?.as_deref(), state.fact(USER)?.as_deref()) != (Some(owner.server), Some(owner.user)) {
@@ -87,8 +90,9 @@ pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footi
         return Err(refused(
             owner,
             format!(
-                "{} is not the Maildir of the last run: its marker is missing",
-                root.display()
+                "{} is not the Maildir of the last run: its marker `{}` is missing",
+                root.display(),
+                crate::maildir::marker::NAME
             ),
             root,
         ));
@@ -116,6 +120,7 @@ pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footi
         distrust: marker.run > begun.max(last),
         restored: marker.run < last.min(begun),
         adopting,
+        last: (marker.run == last).then_some(last),
     })
 }
 
@@ -169,6 +174,14 @@ impl Footing {
         } else {
             state.drop_fact(ADOPTION)
         }
+    }
+
+    /// The run is over and had nothing to do: it is as if it had not begun, and the marker stays as it is. False where
+    /// the marker must be written all the same.
+    pub(super) fn rest(&self, state: &State) -> Result<bool> {
+        let Some(last) = self.last else { return Ok(false) };
+        state.set_fact(BEGUN, &last.to_string())?;
+        Ok(true)
     }
 
     /// The policy under this footing.
@@ -257,7 +270,7 @@ mod tests {
         set_marker(dir.path(), |m| m.pair = "other".into());
         assert!(refusal(&state, OWNER).contains("another state"));
         std::fs::remove_file(root.join(".homing")).unwrap();
-        assert!(refusal(&state, OWNER).contains("marker is missing"));
+        assert!(refusal(&state, OWNER).contains("marker `.homing` is missing"));
         std::fs::remove_dir_all(&root).unwrap();
         assert!(refusal(&state, OWNER).contains("is missing"));
 
