@@ -71,22 +71,23 @@ impl World {
     pub(crate) fn set(&mut self, key: &str, value: &str) {
         self.keys.retain(|(name, _)| name != key);
         self.keys.push((key.into(), value.into()));
-        self.write();
+        self.write_config();
     }
 
     /// Takes a key out again.
     pub(crate) fn unset(&mut self, key: &str) {
         self.keys.retain(|(name, _)| name != key);
-        self.write();
+        self.write_config();
     }
 
-    fn write(&self) {
+    fn write_config(&self) {
         let lines: Vec<String> = self
             .keys
             .iter()
             .map(|(key, value)| format!("{key} = {value}"))
             .collect();
-        fs::write(self.config(), format!("[accounts.{ACCOUNT}]\n{}\n", lines.join("\n"))).expect("a configuration");
+        let text = format!("[accounts.{ACCOUNT}]\n{}\n", lines.join("\n"));
+        fs::write(self.config(), text).expect("a configuration");
     }
 
     /// The home folder.
