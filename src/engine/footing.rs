@@ -27,8 +27,6 @@ pub(super) struct Footing {
     pub restored: bool,
     /// See [`Adoption`].
     pub adopting: Adoption,
-    /// The last run, where marker and state agree on it.
-    pub last: Option<u64>,
 }
 
 const PAIR: &str = "pair";
@@ -69,7 +67,6 @@ pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footi
             distrust: false,
             restored: false,
             adopting,
-            last: None,
         });
     };
     if (state.fact(SERVER)?.as_deref(), state.fact(USER)?.as_deref()) != (Some(owner.server), Some(owner.user)) {
@@ -90,9 +87,8 @@ pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footi
         return Err(refused(
             owner,
             format!(
-                "{} is not the Maildir of the last run: its marker `{}` is missing",
-                root.display(),
-                crate::maildir::marker::NAME
+                "{} is not the Maildir of the last run: its marker .homing is missing",
+                root.display()
             ),
             root,
         ));
@@ -120,7 +116,6 @@ pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footi
         distrust: marker.run > begun.max(last),
         restored: marker.run < last.min(begun),
         adopting,
-        last: (marker.run == last).then_some(last),
     })
 }
 
@@ -141,6 +136,15 @@ fn is_empty(root: &Path) -> bool {
     })
 }
 
+/// Notes whether what the Maildir brought along waits for an approval.
+pub(super) fn note_adoption(state: &State, held: bool) -> Result<()> {
+    if held {
+        state.set_fact(ADOPTION, "held")
+    } else {
+        state.drop_fact(ADOPTION)
+    }
+}
+
 /// A name that no other pair has.
 fn new_name() -> String {
     use std::hash::{BuildHasher, Hasher};
@@ -150,38 +154,29 @@ fn new_name() -> String {
 }
 
 impl Footing {
-    /// The run begins: the state knows whose it is, before anything is changed.
-    pub(super) fn begin(&self, state: &State, owner: Owner<'_>, run: i64) -> Result<()> {
+    /// The run begins: Maildir and state know that they belong together, before anything else is changed. The marker
+    /// comes first: a state that has not heard of it yet adopts it.
+    pub(super) fn begin(&self, state: &State, root: &Path, owner: Owner<'_>, run: i64) -> Result<()> {
+        if state.fact(PAIR)?.is_none() {
+            self.marker(owner, 0).write(root)?;
+        }
         state.set_fact(PAIR, &self.pair)?;
         state.set_fact(SERVER, owner.server)?;
         state.set_fact(USER, owner.user)?;
-        state.set_fact(BEGUN, &run.to_string())
+        state.set_fact(BEGUN, &run.to_string())?;
+        state.commit()
     }
 
     /// The run is over. The marker is written first: a marker of the run begun is accepted.
-    pub(super) fn end(&self, state: &State, root: &Path, owner: Owner<'_>, run: i64, held: bool) -> Result<()> {
-        let (server, user) = (owner.server.to_owned(), owner.user.to_owned());
-        Marker {
-            server,
-            user,
-            pair: self.pair.clone(),
-            run: run as u64,
-        }
-        .write(root)?;
+    pub(super) fn end(&self, state: &State, root: &Path, owner: Owner<'_>, run: i64) -> Result<()> {
+        self.marker(owner, run).write(root)?;
         state.set_fact(LAST, &run.to_string())?;
-        if held {
-            state.set_fact(ADOPTION, "held")
-        } else {
-            state.drop_fact(ADOPTION)
-        }
+        state.commit()
     }
 
-    /// The run is over and had nothing to do: it is as if it had not begun, and the marker stays as it is. False where
-    /// the marker must be written all the same.
-    pub(super) fn rest(&self, state: &State) -> Result<bool> {
-        let Some(last) = self.last else { return Ok(false) };
-        state.set_fact(BEGUN, &last.to_string())?;
-        Ok(true)
+    fn marker(&self, owner: Owner<'_>, run: i64) -> Marker {
+        let (server, user) = (owner.server.to_owned(), owner.user.to_owned());
+        Marker { server, user, pair: self.pair.clone(), run: run as u64 }
     }
 
     /// The policy under this footing.
@@ -220,8 +215,8 @@ mod tests {
     fn state_at(dir: &Path, last: i64, begun: i64) -> State {
         let state = State::open(&dir.join("sync.db"), Purpose::Run).unwrap();
         let footing = find(&state, &dir.join("mail"), OWNER).unwrap();
-        footing.begin(&state, OWNER, last).unwrap();
-        footing.end(&state, &dir.join("mail"), OWNER, last, false).unwrap();
+        footing.begin(&state, &dir.join("mail"), OWNER, last).unwrap();
+        footing.end(&state, &dir.join("mail"), OWNER, last).unwrap();
         state.set_fact(BEGUN, &begun.to_string()).unwrap();
         state
     }
@@ -270,7 +265,7 @@ mod tests {
         set_marker(dir.path(), |m| m.pair = "other".into());
         assert!(refusal(&state, OWNER).contains("another state"));
         std::fs::remove_file(root.join(".homing")).unwrap();
-        assert!(refusal(&state, OWNER).contains("marker `.homing` is missing"));
+        assert!(refusal(&state, OWNER).contains("marker .homing is missing"));
         std::fs::remove_dir_all(&root).unwrap();
         assert!(refusal(&state, OWNER).contains("is missing"));
 

@@ -81,13 +81,6 @@ pub struct Outcome {
     pub stopped: bool,
 }
 
-impl Outcome {
-    /// Whether nothing was done on either side, nor written into the books.
-    pub fn is_nothing(&self) -> bool {
-        self.counts == <[Counts; 2]>::default() && self.paired == 0
-    }
-}
-
 /// After so many answers, or so long, what was done is made durable.
 const BATCH: usize = 500;
 const BATCH_TIME: Duration = Duration::from_secs(5);
