@@ -135,6 +135,16 @@ fn variables_and_numbers() {
     assert_eq!(account.maildir().unwrap_err().kind, Kind::Config);
 }
 
+#[test]
+fn gmail_keeps_archived_mail_in_all_only() {
+    for (host, all) in [("imap.gmail.com", true), ("imap.example.org", false)] {
+        let text = with("").replace("imap.example.org", host);
+        let account = parse(&text).unwrap().accounts.remove("personal").unwrap();
+        let path = MailboxPath::parse("[Gmail]/All Mail").unwrap();
+        assert_eq!(account.scope.includes(&path, &[crate::model::Role::All]), all, "{host}");
+    }
+}
+
 /// Each refusal: what was written after the first five lines, and the place and beginning of what is said.
 #[test]
 fn what_is_wrong_is_said_with_its_place() {

@@ -76,6 +76,13 @@ pub(super) fn is_loopback(host: &str) -> bool {
     }
 }
 
+/// Whether a host is Gmail's, which shows a message once for each label and archived mail under `\\All` alone.
+pub(super) fn is_gmail(host: &str) -> bool {
+    ["imap.gmail.com", "imap.googlemail.com"]
+        .iter()
+        .any(|gmail| host.eq_ignore_ascii_case(gmail))
+}
+
 /// What separates the flags from the rest of a file's name: one character that is in no name otherwise.
 pub(super) fn info_separator(text: &str) -> Result<char, String> {
     const FIT: &str = ":;!+^~#@";

@@ -417,3 +417,168 @@ impl Sought {
         Ok(same.next().filter(|_| same.next().is_none()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Digester;
+    use crate::imap::script::{self, Scene, mailbox, write};
+    use crate::model::InternalDate;
+    use crate::store::WriteJob;
+
+    fn mail(id: Id, flags: &str, body: &str) -> WriteJob {
+        let mut digester = Digester::new();
+        digester.update(body.as_bytes());
+        WriteJob::Append(Append {
+            ticket: Ticket(1),
+            head: Head {
+                id,
+                flags: Flags::from_names(flags.split_whitespace()),
+                date: InternalDate(837_596_665),
+                size: 1,
+                object: None,
+            },
+            to: mailbox("A"),
+            identity: digester.finish(),
+            body: Box::new(std::io::Cursor::new(body.as_bytes().to_vec())),
+        })
+    }
+
+    const OPEN: (&str, &str) = (
+        "SELECT \"A\"",
+        "* 0 EXISTS\n* FLAGS (\\Seen \\Draft Old)\n* OK [PERMANENTFLAGS (\\Seen Old \\*)] p\n* OK [UIDVALIDITY 7] v\n$ OK open",
+    );
+
+    #[test]
+    fn messages_as_they_go_out() {
+        let date = "\"17-Jul-1996 09:44:25 +0000\"";
+        for (what, capabilities, flags, wanted) in [
+            (
+                "no flags",
+                "UIDPLUS LITERAL+",
+                "",
+                format!("APPEND \"A\" {date} {{4+}}|mail"),
+            ),
+            (
+                "a literal that waits",
+                "UIDPLUS",
+                "",
+                format!("APPEND \"A\" {date} {{4}}|mail"),
+            ),
+            (
+                "system flags",
+                "UIDPLUS LITERAL-",
+                "\\Seen \\Draft",
+                format!("APPEND \"A\" (\\Seen \\Draft) {date} {{4+}}|mail"),
+            ),
+            (
+                "a listed keyword",
+                "UIDPLUS LITERAL+",
+                "\\Seen old",
+                format!("APPEND \"A\" (\\Seen old) {date} {{4+}}|mail"),
+            ),
+            (
+                "a new keyword",
+                "UIDPLUS LITERAL+",
+                "\\Draft New",
+                format!("APPEND \"A\" (New) {date} {{4}}|mail"),
+            ),
+        ] {
+            let mut scene: Scene = Vec::new();
+            if what.contains("keyword") {
+                scene.push(OPEN);
+            }
+            scene.push(("APPEND", "$ OK [APPENDUID 7 31] taken"));
+            let (outcomes, seen) = write(capabilities, vec![scene], vec![mail(5, flags, "mail")]);
+            assert_eq!(*seen.last().unwrap(), wanted, "{what}");
+            assert!(outcomes[0].starts_with("5 landed as Some(31)"), "{what}: {outcomes:?}");
+        }
+    }
+
+    #[test]
+    fn answers_and_what_they_mean() {
+        for (answer, wanted) in [
+            ("$ OK [APPENDUID 7 31] taken", "5 landed as Some(31) ()"),
+            ("$ OK [APPENDUID 9 31] of another mailbox", "5 landed as None ()"),
+            ("$ OK [APPENDUID 7 31:32] two?", "5 landed as None ()"),
+            ("$ OK taken", "5 landed as None ()"),
+            (
+                "$ NO [OVERQUOTA] full",
+                "5 failed later: the server does not take it: full",
+            ),
+            ("$ NO [TOOBIG] big", "5 failed never: the server does not take it: big"),
+            (
+                "$ NO Message contains NUL",
+                "5 failed never: the server does not take it: Message contains NUL",
+            ),
+            (
+                "$ NO [TRYCREATE] gone",
+                "5 failed later: the mailbox is not there any more",
+            ),
+            ("CUT", "5 unknown"),
+        ] {
+            let scene = vec![("APPEND", answer)];
+            let (outcomes, _) = write("UIDPLUS LITERAL+", vec![scene], vec![mail(5, "", "mail")]);
+            assert_eq!(outcomes, [wanted], "{answer}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_is_never_sent() {
+        let (outcomes, seen) = write("UIDPLUS APPENDLIMIT=3", vec![vec![]], vec![mail(5, "", "mail")]);
+        assert_eq!(
+            outcomes,
+            ["5 failed never: it has 4 bytes, and the server takes 3 at most"]
+        );
+        assert!(seen.is_empty());
+    }
+
+    #[test]
+    fn nothing_follows_a_message_that_was_not_understood() {
+        let broken = vec![("APPEND", "$ BAD what")];
+        let careful = vec![(
+            "APPEND \"A\" (\\Seen) \"17-Jul-1996 09:44:25 +0000\" {4}|mail",
+            "$ BAD what",
+        )];
+        let (outcomes, _) = write(
+            "UIDPLUS LITERAL+",
+            vec![broken, careful],
+            vec![mail(5, "\\Seen", "mail")],
+        );
+        assert_eq!(outcomes, ["5 failed never: the server does not understand it: what"]);
+    }
+
+    #[test]
+    fn a_refused_keyword_does_not_refuse_the_message() {
+        let scene = vec![
+            OPEN,
+            ("APPEND \"A\" (\\Seen Old)", "$ NO too many keywords"),
+            ("APPEND \"A\" (\\Seen)", "$ OK [APPENDUID 7 31] taken"),
+        ];
+        let (outcomes, _) = write("UIDPLUS LITERAL+", vec![scene], vec![mail(5, "\\Seen Old", "mail")]);
+        assert_eq!(outcomes, ["5 landed as Some(31) (\\Seen)"]);
+    }
+
+    #[test]
+    fn without_uidplus_the_message_is_looked_for() {
+        let body = "Message-ID: <1@x>\r\n\r\nmail";
+        let header = |id: u32, key: &str| {
+            format!("* {id} FETCH (UID {id} RFC822.SIZE 9 BODY[HEADER.FIELDS (X)] \"Message-ID: {key}\")\n")
+        };
+        for (found, id) in [
+            (header(2, "<0@x>") + &header(3, "<1@x>"), "Some(3)"),
+            (header(3, "<1@x>") + &header(4, "<1@x>"), "None"),
+            (header(1, "<1@x>"), "None"),
+            (String::new(), "None"),
+        ] {
+            let scene = vec![
+                ("STATUS \"A\" (UIDNEXT)", "* STATUS A (UIDNEXT 2)\n$ OK"),
+                ("APPEND", "$ OK taken"),
+                ("EXAMINE \"A\"", "$ OK"),
+                ("UID FETCH 2:4294967295", script::text(format!("{found}$ OK"))),
+            ];
+            let (outcomes, _) = write("", vec![scene], vec![mail(5, "", body)]);
+            assert_eq!(outcomes, [format!("5 landed as {id} ()")]);
+        }
+    }
+}

@@ -268,3 +268,273 @@ impl Slot<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::imap::script::{Scene, Script};
+    use crate::model::{Checkpoint, Mailbox, MailboxId, RawName, Seen, Since, Token};
+    use crate::store::Source;
+
+    const QRESYNC: &str = "ENABLE CONDSTORE QRESYNC ESEARCH";
+    const CONDSTORE: &str = "ENABLE CONDSTORE ESEARCH";
+    const OPEN: &str = "* 3 EXISTS\n* OK [UIDVALIDITY 7] v\n* OK [UIDNEXT 10] n\n* OK [HIGHESTMODSEQ 50] q\n$ OK open";
+
+    fn since(raw: &str, checkpoint: Option<&str>, known: &str) -> Since {
+        let then = checkpoint.map(|text| Checkpoint {
+            validity: 7,
+            next_id: Some(10),
+            token: Token(text.to_owned()),
+        });
+        Since {
+            mailbox: Mailbox {
+                id: MailboxId(raw.len() as u32),
+                raw: RawName::new(raw),
+            },
+            checkpoint: then,
+            known: known.parse().unwrap(),
+            full: false,
+        }
+    }
+
+    fn shown(seen: &Seen) -> String {
+        match seen {
+            Seen::Opened { validity, .. } => format!("opened {}+{}", validity >> 32, validity & u64::from(u32::MAX)),
+            Seen::Added(ids) => format!("added {ids}"),
+            Seen::Flags(flags) => format!("flags {flags:?}"),
+            Seen::Removed(ids) => format!("removed {ids}"),
+            Seen::Complete(checkpoint) => format!("up to {}", checkpoint.token.0),
+            Seen::Partial(failure) => format!("partial: {failure}"),
+        }
+    }
+
+    fn news(capabilities: &'static str, scenes: Vec<Scene>, since: &[Since]) -> Vec<String> {
+        let script = Script::new(capabilities, scenes);
+        let mut news = Vec::new();
+        script
+            .imap
+            .changes(since, &mut |(_, seen)| news.push(shown(&seen)))
+            .unwrap();
+        script.end();
+        news
+    }
+
+    const THEN: &str = "v=7 n=10 m=3 q=40";
+
+    #[test]
+    fn the_ladder() {
+        let all = "* ESEARCH (TAG \"x\") UID ALL 4,6,9\n$ OK";
+        let rows: Vec<(&str, &'static str, Option<&str>, Scene, &[&str])> = vec![
+            (
+                "never seen",
+                QRESYNC,
+                None,
+                vec![("EXAMINE \"A\"", OPEN), ("UID SEARCH RETURN (ALL) ALL", all)],
+                &["opened 0+7", "added 4,6,9", "up to v=7 n=10 m=3 q=50"],
+            ),
+            (
+                "never seen, no ESEARCH",
+                "",
+                None,
+                vec![
+                    ("EXAMINE \"A\"", OPEN),
+                    (
+                        "UID FETCH 1:* (UID)",
+                        "* 1 FETCH (UID 4)\n* 2 FETCH (UID 6)\n* 3 FETCH (UID 9)\n$ OK",
+                    ),
+                ],
+                &["opened 0+7", "added 4,6,9", "up to v=7 n=10 m=3 q=50"],
+            ),
+            (
+                "QRESYNC adds up",
+                QRESYNC,
+                Some(THEN),
+                vec![(
+                    "EXAMINE \"A\" (QRESYNC (7 40 1,4,6))",
+                    "* 3 EXISTS\n* OK [UIDVALIDITY 7] v\n* OK [UIDNEXT 10] n\n* OK [HIGHESTMODSEQ 50] q\n* VANISHED (EARLIER) 1\n\
+                     * 2 FETCH (UID 6 FLAGS (\\Seen) MODSEQ (45))\n* 3 FETCH (UID 9 FLAGS ())\n$ OK open",
+                )],
+                &[
+                    "opened 0+7",
+                    "flags [(6, (\\Seen))]",
+                    "added 9",
+                    "removed 1",
+                    "up to v=7 n=10 m=3 q=50",
+                ],
+            ),
+            (
+                "VANISHED names a living message",
+                QRESYNC,
+                Some(THEN),
+                vec![
+                    (
+                        "EXAMINE \"A\" (QRESYNC",
+                        "* 3 EXISTS\n* OK [UIDVALIDITY 7] v\n* OK [UIDNEXT 10] n\n* OK [HIGHESTMODSEQ 50] q\n\
+                         * VANISHED (EARLIER) 1,4\n* 3 FETCH (UID 9 FLAGS ())\n$ OK open",
+                    ),
+                    ("EXAMINE \"A\"", OPEN),
+                    ("UID SEARCH RETURN (ALL) ALL", all),
+                ],
+                &["opened 0+7", "added 9", "removed 1", "up to v=7 n=10 m=3 q=50"],
+            ),
+            (
+                "CONDSTORE adds up",
+                CONDSTORE,
+                Some("v=7 n=10 m=2 q=40"),
+                vec![
+                    (
+                        "EXAMINE \"A\"",
+                        "* 4 EXISTS\n* OK [UIDVALIDITY 7] v\n* OK [UIDNEXT 10] n\n* OK [HIGHESTMODSEQ 50] q\n$ OK",
+                    ),
+                    (
+                        "UID FETCH 1:* (FLAGS) (CHANGEDSINCE 40)",
+                        "* 3 FETCH (UID 9 FLAGS ())\n$ OK",
+                    ),
+                ],
+                &["opened 0+7", "added 9", "up to v=7 n=10 m=4 q=50"],
+            ),
+            (
+                "CONDSTORE with a removal",
+                CONDSTORE,
+                Some(THEN),
+                vec![
+                    ("EXAMINE \"A\"", OPEN),
+                    (
+                        "UID FETCH 1:* (FLAGS) (CHANGEDSINCE 40)",
+                        "* 3 FETCH (UID 9 FLAGS ())\n$ OK",
+                    ),
+                    ("EXAMINE \"A\"", OPEN),
+                    ("UID SEARCH RETURN (ALL) ALL", all),
+                ],
+                &["opened 0+7", "added 9", "removed 1", "up to v=7 n=10 m=3 q=50"],
+            ),
+            (
+                "plain",
+                "",
+                Some("v=7 n=10 m=3 q=0"),
+                vec![
+                    ("EXAMINE \"A\"", OPEN),
+                    (
+                        "UID FETCH 1:* (FLAGS)",
+                        "* 1 FETCH (UID 4 FLAGS ())\n* 2 FETCH (FLAGS (a) UID 6)\n* 3 FETCH (UID 9 FLAGS (b))\n$ OK",
+                    ),
+                ],
+                &[
+                    "opened 0+7",
+                    "flags [(4, ()), (6, (a))]",
+                    "added 9",
+                    "removed 1",
+                    "up to v=7 n=10 m=3 q=50",
+                ],
+            ),
+        ];
+        for (what, capabilities, then, scene, wanted) in rows {
+            let seen = news(capabilities, vec![scene], &[since("A", then, "1,4,6")]);
+            assert_eq!(seen, wanted, "{what}");
+        }
+    }
+
+    #[test]
+    fn ids_are_void_under_another_validity() {
+        for (what, open, validity) in [
+            (
+                "replaced",
+                "* 1 EXISTS\n* OK [UIDVALIDITY 8] v\n* OK [UIDNEXT 2] n\n* OK [HIGHESTMODSEQ 50] q\n$ OK",
+                "0+8",
+            ),
+            (
+                "UIDNEXT went back",
+                "* 1 EXISTS\n* OK [UIDVALIDITY 7] v\n* OK [UIDNEXT 9] n\n* OK [HIGHESTMODSEQ 50] q\n$ OK",
+                "1+7",
+            ),
+            (
+                "modseq went back",
+                "* 1 EXISTS\n* OK [UIDVALIDITY 7] v\n* OK [UIDNEXT 10] n\n* OK [HIGHESTMODSEQ 39] q\n$ OK",
+                "1+7",
+            ),
+        ] {
+            let scene = vec![
+                ("EXAMINE \"A\" (QRESYNC", open),
+                ("EXAMINE \"A\"", open),
+                ("UID SEARCH RETURN (ALL) ALL", "* ESEARCH (TAG \"x\") UID ALL 4\n$ OK"),
+            ];
+            let seen = news(QRESYNC, vec![scene], &[since("A", Some(THEN), "1,4,6")]);
+            assert_eq!(
+                seen[..2],
+                [format!("opened {validity}"), "added 4".to_owned()],
+                "{what}"
+            );
+            assert!(seen[2].starts_with("up to") && seen.len() == 3, "{what}: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn one_mailbox_does_not_stop_the_others() {
+        let scene = vec![
+            ("EXAMINE \"AA\"", "$ NO [NONEXISTENT] gone"),
+            ("UID SEARCH", "$ BAD no mailbox"),
+            ("EXAMINE \"A\"", OPEN),
+            ("UID SEARCH", "* ESEARCH (TAG \"x\") UID ALL 4:6\n$ OK"),
+        ];
+        let seen = news(QRESYNC, vec![scene], &[since("AA", None, ""), since("A", None, "")]);
+        assert_eq!(seen[0], "partial: the mailbox cannot be opened: gone");
+        assert_eq!(seen[2..], ["added 4:6", "up to v=7 n=10 m=3 q=50"]);
+    }
+
+    #[test]
+    fn doubts_keep_the_checkpoint() {
+        let nameless = "* 1 FETCH (UID 4 FLAGS ())\n* 2 FETCH (FLAGS (a))\n* 2 FETCH (UID 6 FLAGS (a))\n* 3 FETCH (UID 9 FLAGS ())\n$ OK";
+        let scene = vec![("EXAMINE \"A\"", OPEN), ("UID FETCH 1:* (FLAGS)", nameless)];
+        let seen = news("", vec![scene], &[since("A", Some("v=7 q=0"), "4,6,9")]);
+        assert_eq!(
+            seen.last().unwrap(),
+            "partial: the server told some of the changes in a way that cannot be read"
+        );
+
+        // Neither a search nor a listing agrees with the count: nothing is told as removed.
+        let few = "* 1 FETCH (UID 4 FLAGS ())\n$ OK";
+        let scene = vec![
+            ("EXAMINE \"A\"", OPEN),
+            ("UID FETCH 1:* (FLAGS)", few),
+            ("EXAMINE \"A\"", OPEN),
+            ("UID FETCH 1:* (UID)", "* 1 FETCH (UID 4)\n$ OK"),
+        ];
+        let seen = news("", vec![scene], &[since("A", Some("v=7 q=0"), "4,6,9")]);
+        assert_eq!(
+            seen[1..],
+            [
+                "flags [(4, ())]",
+                "partial: the server's list of messages does not agree with its count"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_server_that_breaks_under_pipelining_is_asked_again() {
+        let scene = vec![
+            ("EXAMINE \"A\"", ""),
+            ("UID SEARCH", "* 3 EXISTS\n* OK [UIDVALIDITY 7] v\n$- OK\n$ BAD busy"),
+            ("EXAMINE \"A\"", OPEN),
+            ("UID SEARCH", "* ESEARCH (TAG \"x\") UID ALL 4:6\n$ OK"),
+        ];
+        let script = Script::new(QRESYNC, vec![scene]);
+        let mut seen = Vec::new();
+        script
+            .imap
+            .changes(&[since("A", None, "")], &mut |(_, news)| seen.push(shown(&news)))
+            .unwrap();
+        assert!(script.imap.is_serial());
+        script.end();
+        assert_eq!(seen, ["opened 0+7", "added 4:6", "up to v=7 m=3 q=0"]);
+    }
+
+    #[test]
+    fn a_lost_connection_is_replaced() {
+        let cut = vec![("EXAMINE \"A\"", OPEN), ("UID SEARCH", "CUT")];
+        let works = vec![
+            ("EXAMINE \"A\"", OPEN),
+            ("UID SEARCH", "* ESEARCH (TAG \"x\") UID ALL 4:6\n$ OK"),
+        ];
+        let seen = news(QRESYNC, vec![cut, works], &[since("A", None, "")]);
+        assert_eq!(seen, ["opened 0+7", "added 4:6", "up to v=7 n=10 m=3 q=50"]);
+    }
+}

@@ -53,8 +53,8 @@ impl Conn {
         self.serial.store(true, Ordering::Relaxed);
     }
 
-    /// HAZARDS 3: what is refused as bad in company may be good alone. Then the failure ends this connection, and the next
-    /// one takes one command at a time.
+    /// HAZARDS 3: what is refused as bad in company may be good alone. The failure says so: from now on commands go out one
+    /// at a time, and what was not answered is asked again.
     pub(super) fn suspects_pipelining(&self, reply: &Reply) -> Option<Failure> {
         let suspect = reply.status == Status::Bad && reply.crowded && self.pipelines();
         suspect.then(|| {

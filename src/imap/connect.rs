@@ -141,3 +141,80 @@ fn explain(failure: Failure, account: &Account) -> Failure {
         None => failure.hint(ways_out),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::error::{Failure, Kind};
+    use crate::imap::script::{Peer, Script, log_in};
+    use crate::imap::{Options, Tls};
+    use crate::store::Source;
+
+    /// What a survey of one mailbox says to a server that begins like this.
+    fn met_by(begin: fn(&mut Peer), adjust: impl FnOnce(&mut Options)) -> Result<usize, Failure> {
+        let scene = vec![
+            ("LIST \"\" \"\"", "$ OK"),
+            ("LIST", "* LIST () NIL INBOX\n$ OK"),
+            ("STATUS", "$ NO"),
+        ];
+        let script = Script::with(vec![scene], begin, adjust);
+        let survey = script.imap.survey();
+        survey.map(|survey| {
+            script.end();
+            survey.mailboxes.len()
+        })
+    }
+
+    fn kind(begin: fn(&mut Peer), adjust: impl FnOnce(&mut Options)) -> (Kind, String) {
+        let failure = met_by(begin, adjust).unwrap_err();
+        (failure.kind, failure.what)
+    }
+
+    fn starttls(options: &mut Options) {
+        options.tls = Tls::StartTls;
+    }
+
+    #[test]
+    fn greetings() {
+        assert_eq!(met_by(|peer| log_in(peer, ""), |_| ()).unwrap(), 1);
+        let preauth = |peer: &mut Peer| peer.say("* PREAUTH [CAPABILITY IMAP4rev1] in\r\n");
+        assert_eq!(met_by(preauth, |_| ()).unwrap(), 1);
+        let (bye, what) = kind(|peer| peer.say("* BYE too many\r\n"), |_| ());
+        assert_eq!(
+            (bye, what.as_str()),
+            (Kind::Temporary, "the server turns us away: too many")
+        );
+        assert_eq!(kind(|peer| peer.say("220 mail ESMTP\r\n"), |_| ()).0, Kind::Config);
+    }
+
+    #[test]
+    fn starttls_is_not_talked_out_of() {
+        let injected = |peer: &mut Peer| {
+            peer.say("* OK [CAPABILITY IMAP4rev1 STARTTLS] hello\r\n");
+            let (tag, words) = peer.hear().unwrap();
+            assert_eq!(words, "STARTTLS");
+            peer.say(&format!("{tag} OK go\r\n* PREAUTH you are in\r\n"));
+        };
+        let (kind_of, what) = kind(injected, starttls);
+        assert!(
+            kind_of == Kind::Config && what.contains("before the encryption"),
+            "{what}"
+        );
+        let preauth = |peer: &mut Peer| peer.say("* PREAUTH in\r\n");
+        assert_eq!(kind(preauth, starttls).0, Kind::Config);
+        let refused = |peer: &mut Peer| {
+            peer.say("* OK hello\r\n");
+            let (tag, _) = peer.hear().unwrap();
+            peer.say(&format!("{tag} BAD what\r\n"));
+        };
+        assert_eq!(
+            kind(refused, starttls),
+            (Kind::Config, "the server refuses STARTTLS: what".into())
+        );
+    }
+
+    #[test]
+    fn who_cannot_be_reached_is_tried_later() {
+        let options = |options: &mut Options| options.host = "no.such.host.invalid".into();
+        assert_eq!(kind(|_| (), options).0, Kind::Temporary);
+    }
+}

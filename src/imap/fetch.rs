@@ -389,3 +389,263 @@ impl Chunk for Wanted<'_> {
         &mut self.attempts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+    use crate::imap::script::{Scene, Script};
+    use crate::model::{Flags, Mailbox, MailboxId};
+    use crate::store::{IntentId, Source, Ticket};
+
+    /// Keeps messages; refuses those with `full` in them as a full disk would.
+    #[derive(Default)]
+    struct Shelf(Mutex<Vec<(Id, String)>>);
+
+    struct Book<'s> {
+        shelf: &'s Shelf,
+        id: Id,
+        text: Vec<u8>,
+    }
+
+    impl Target for &'static Shelf {
+        fn begin(&self, _job: &ReadJob, head: &Head) -> Result<Box<dyn Sink>> {
+            Ok(Box::new(Book {
+                shelf: self,
+                id: head.id,
+                text: Vec::new(),
+            }))
+        }
+    }
+
+    impl Write for Book<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if bytes.starts_with(b"full") {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.text.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink for Book<'_> {
+        fn finish(self: Box<Self>, identity: &Identity) -> Result<Landing> {
+            assert_eq!(identity.content, crate::identity::content_digest(&self.text));
+            let text = String::from_utf8(self.text).unwrap();
+            self.shelf.0.lock().unwrap().push((self.id, text));
+            Ok(Landing::Here(self.id + 100, Flags::none()))
+        }
+    }
+
+    fn shown(done: &Done) -> String {
+        match done {
+            Done::Landed { head, id, .. } => {
+                format!(
+                    "{} landed as {} {:?} {} {}",
+                    head.id,
+                    id.unwrap(),
+                    head.flags,
+                    head.date.0,
+                    head.size
+                )
+            }
+            Done::Gone(ids) => format!("{ids} gone"),
+            Done::Failed(ids, failure) => format!("{ids} failed: {failure}"),
+            Done::Finished => "finished".into(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn read(scenes: Vec<Scene>, ids: &str, max_size: Option<u64>) -> (Vec<String>, Vec<(Id, String)>) {
+        let shelf: &'static Shelf = Box::leak(Box::default());
+        let script = Script::new("", scenes);
+        let mailbox = Mailbox {
+            id: MailboxId(1),
+            raw: RawName::new("A"),
+        };
+        let job = ReadJob {
+            ticket: Ticket(1),
+            from: mailbox.clone(),
+            ids: ids.parse().unwrap(),
+            to: mailbox,
+            intent: IntentId(1),
+            meet: None,
+            max_size,
+        };
+        let (jobs, inbox) = sync_channel(1);
+        jobs.send(job).unwrap();
+        drop(jobs);
+        let (done, outcomes) = sync_channel(1000);
+        script.imap.read(inbox, &shelf, done).unwrap();
+        script.end();
+        let shelf = std::mem::take(&mut *shelf.0.lock().unwrap());
+        (outcomes.iter().map(|outcome| shown(&outcome.done)).collect(), shelf)
+    }
+
+    const OPEN: (&str, &str) = ("EXAMINE \"A\"", "* 3 EXISTS\n* OK [UIDVALIDITY 7] v\n$ OK open");
+    const DATE: &str = "INTERNALDATE \" 1-Jan-1970 00:00:09 +0000\"";
+
+    fn one(body: &str) -> (Vec<String>, Vec<(Id, String)>) {
+        let answer: &'static str = Box::leak(format!("{body}\n$ OK").into_boxed_str());
+        read(vec![vec![OPEN, ("UID FETCH 5 (UID FLAGS", answer)]], "5", None)
+    }
+
+    #[test]
+    fn messages_as_servers_hand_them_out() {
+        for (line, told, text) in [
+            (
+                format!("* 1 FETCH (UID 5 FLAGS (\\Seen) {DATE} RFC822.SIZE 3 BODY[] {{3}}\r\nabc)"),
+                "5 landed as 105 (\\Seen) 9 3",
+                Some("abc"),
+            ),
+            (
+                format!("* 1 FETCH (BODY[] {{3}}\r\nabc RFC822.SIZE 3 {DATE} FLAGS () UID 5)"),
+                "5 landed as 105 () 9 3",
+                Some("abc"),
+            ),
+            (
+                format!("* 1 FETCH (UID 5 FLAGS () {DATE} RFC822.SIZE 99 BODY[] \"a)c\")"),
+                "5 landed as 105 () 9 99",
+                Some("a)c"),
+            ),
+            (
+                "* 1 FETCH (UID 5 FLAGS () INTERNALDATE NIL RFC822.SIZE 0 BODY[] {0}\r\n)".into(),
+                "5 landed as 105 () 0 0",
+                Some(""),
+            ),
+            (
+                format!(
+                    "* 1 FETCH (UID 5 FLAGS ())\r\n* 2 EXPUNGE\r\n* 1 FETCH (UID 5 FLAGS () {DATE} RFC822.SIZE 3 BODY[] {{3}}\r\nabc)"
+                ),
+                "5 landed as 105 () 9 3",
+                Some("abc"),
+            ),
+            (
+                format!("* 1 FETCH (UID 5 FLAGS () {DATE} RFC822.SIZE 3 BODY[] NIL)"),
+                "5 failed: the server has no text for it",
+                None,
+            ),
+            (
+                format!("* 1 FETCH (UID 5 FLAGS () {DATE} RFC822.SIZE 4 BODY[] {{4}}\r\nfull)"),
+                "5 failed: it cannot be stored: no storage space",
+                None,
+            ),
+            (
+                "* 1 FETCH (UID 5 FLAGS () RFC822.SIZE x BODY[] {3}\r\nabc)".into(),
+                "5 failed: the server handed it out in a way that cannot be read",
+                None,
+            ),
+            ("* 2 FETCH (UID 6 BODY[] {3}\r\nabc)".into(), "5 gone", None),
+        ] {
+            let (seen, shelf) = one(&line);
+            assert_eq!(seen, [told, "finished"], "{line}");
+            let texts: Vec<&str> = shelf.iter().map(|(_, text)| text.as_str()).collect();
+            assert_eq!(texts, text.into_iter().collect::<Vec<_>>(), "{line}");
+        }
+    }
+
+    #[test]
+    fn answers_of_several_commands_can_be_mixed() {
+        let scene = vec![
+            OPEN,
+            ("UID FETCH 101:150", ""),
+            (
+                "UID FETCH 1:100",
+                "* 2 FETCH (UID 102 FLAGS () INTERNALDATE NIL RFC822.SIZE 1 BODY[] {1}\nb)\n\
+                 * 1 FETCH (UID 1 FLAGS () INTERNALDATE NIL RFC822.SIZE 1 BODY[] {1}\na)\n$- OK\n$ OK",
+            ),
+        ];
+        let (seen, shelf) = read(vec![scene], "1:150", None);
+        assert_eq!(shelf, [(102, "b".into()), (1, "a".into())]);
+        assert_eq!(seen[2..], ["101,103:150 gone", "2:100 gone", "finished"]);
+    }
+
+    #[test]
+    fn what_was_cut_off_is_asked_again() {
+        let cut = vec![
+            OPEN,
+            (
+                "UID FETCH 4:6 (UID FLAGS",
+                "* 1 FETCH (UID 4 FLAGS () INTERNALDATE NIL RFC822.SIZE 1 BODY[] {1}\nd)\n\
+                 * 2 FETCH (UID 5 FLAGS () INTERNALDATE NIL RFC822.SIZE 9 BODY[] {9}\nhalfCUT",
+            ),
+        ];
+        let again = vec![
+            OPEN,
+            (
+                "UID FETCH 5:6 (UID FLAGS",
+                "* 2 FETCH (UID 5 FLAGS () INTERNALDATE NIL RFC822.SIZE 1 BODY[] {1}\ne)\n\
+                 * 3 FETCH (UID 6 FLAGS () INTERNALDATE NIL RFC822.SIZE 1 BODY[] {1}\nf)\n$ OK",
+            ),
+        ];
+        let (seen, shelf) = read(vec![cut, again], "4:6", None);
+        assert_eq!(
+            shelf.iter().map(|(id, text)| format!("{id}{text}")).collect::<String>(),
+            "4d5e6f"
+        );
+        assert_eq!(seen.len(), 4);
+    }
+
+    #[test]
+    fn large_messages_are_left_out_before_they_are_sent() {
+        let scene = vec![
+            OPEN,
+            (
+                "UID FETCH 4:5 (UID RFC822.SIZE)",
+                "* 1 FETCH (UID 4 RFC822.SIZE 11)\n* 2 FETCH (UID 5 RFC822.SIZE 10)\n$ OK",
+            ),
+            (
+                "UID FETCH 5 (UID FLAGS",
+                "* 2 FETCH (UID 5 FLAGS () INTERNALDATE NIL RFC822.SIZE 10 BODY[] {1}\ne)\n$ OK",
+            ),
+        ];
+        let (seen, _) = read(vec![scene], "4:5", Some(10));
+        let wanted = [
+            "4 failed: it is larger than `max-size`: 11 bytes",
+            "5 landed as 105 () 0 10",
+            "finished",
+        ];
+        assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn one_message_that_the_server_cannot_read() {
+        let scene = vec![
+            OPEN,
+            ("UID FETCH 4:5 (UID FLAGS", "$ NO [SERVERBUG] corrupt"),
+            ("UID FETCH 4 (UID FLAGS", "$ NO corrupt"),
+            (
+                "UID FETCH 5 (UID FLAGS",
+                "* 2 FETCH (UID 5 FLAGS () INTERNALDATE NIL RFC822.SIZE 1 BODY[] {1}\ne)\n$ OK",
+            ),
+        ];
+        let scene = vec![scene[0], ("UID FETCH 4:5", "$ NO corrupt"), scene[2], scene[3]];
+        let (seen, _) = read(vec![scene], "4:5", None);
+        let wanted = [
+            "4 failed: the server refuses to hand it out: corrupt",
+            "5 landed as 105 () 0 1",
+            "finished",
+        ];
+        assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn a_mailbox_that_does_not_open_fails_its_messages() {
+        let scene = vec![
+            ("EXAMINE \"A\"", "$ NO gone"),
+            ("UID FETCH", "$ BAD no mailbox"),
+            ("EXAMINE \"A\"", "$ NO gone"),
+            ("UID FETCH", "$ BAD no mailbox"),
+            ("EXAMINE \"A\"", "$ NO gone"),
+            ("UID FETCH", "$ BAD no mailbox"),
+        ];
+        let (seen, _) = read(vec![scene], "4:5", None);
+        assert_eq!(seen, ["4:5 failed: the mailbox cannot be opened: gone", "finished"]);
+    }
+}

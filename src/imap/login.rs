@@ -219,3 +219,110 @@ fn authenticate(conn: &mut Conn, options: &Options, mechanism: &'static str, sec
         _ => reply,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::error::Kind;
+    use crate::imap::Options;
+    use crate::imap::script::{Peer, Script};
+    use crate::secret::Secret;
+    use crate::store::Source;
+
+    /// Logs in to a server with these capabilities and these answers; what it heard and what came of it.
+    fn log_in(
+        capabilities: &'static str,
+        answers: &'static [&str],
+        adjust: fn(&mut Options),
+    ) -> (String, Option<Kind>) {
+        let (heard, inbox) = std::sync::mpsc::channel();
+        let begin = move |peer: &mut Peer| {
+            peer.say(&format!("* OK [CAPABILITY IMAP4rev1 {capabilities}] hello\r\n"));
+            let mut tag = String::new();
+            for answer in answers {
+                let Some((first, second)) = peer.hear() else { return };
+                if tag.is_empty() {
+                    tag = first.clone();
+                    heard.send(format!("{first} {second}")).unwrap();
+                } else {
+                    heard.send(first.clone()).unwrap();
+                }
+                peer.say(&(answer.replace('$', &tag) + "\r\n"));
+            }
+        };
+        let script = Script::with(vec![vec![("LIST", "$ OK"), ("LIST", "$ OK")]], begin, adjust);
+        let kind = script.imap.survey().err().map(|failure| failure.kind);
+        drop(script);
+        (inbox.iter().collect::<Vec<_>>().join(" / "), kind)
+    }
+
+    const OK: &[&str] = &["$ OK [CAPABILITY IMAP4rev1] in"];
+
+    #[test]
+    fn ways_in() {
+        fn odd(options: &mut Options) {
+            options.secret = Arc::new(|| Ok(Secret::new("a\"b\\c")));
+        }
+        fn foreign(options: &mut Options) {
+            options.secret = Arc::new(|| Ok(Secret::new("é")));
+        }
+        fn proxy(options: &mut Options) {
+            options.login_as = Some("admin".into());
+        }
+        fn token(options: &mut Options) {
+            options.auth = vec!["xoauth2".into()];
+        }
+        for (capabilities, adjust, heard) in [
+            (
+                "AUTH=PLAIN SASL-IR",
+                (|_| ()) as fn(&mut Options),
+                "H1 AUTHENTICATE PLAIN AG1lAHNlY3JldA==",
+            ),
+            (
+                "AUTH=PLAIN SASL-IR",
+                proxy,
+                "H1 AUTHENTICATE PLAIN bWUAYWRtaW4Ac2VjcmV0",
+            ),
+            ("", odd, r#"H1 LOGIN "me" "a\"b\\c""#),
+            ("LITERAL+", foreign, "H1 LOGIN \"me\" {2+}|é"),
+            (
+                "AUTH=XOAUTH2 SASL-IR",
+                token,
+                "H1 AUTHENTICATE XOAUTH2 dXNlcj1tZQFhdXRoPUJlYXJlciBzZWNyZXQBAQ==",
+            ),
+        ] {
+            assert_eq!(log_in(capabilities, OK, adjust), (heard.into(), None), "{capabilities}");
+        }
+    }
+
+    #[test]
+    fn ways_that_are_closed() {
+        fn none(_: &mut Options) {}
+        fn unknown(options: &mut Options) {
+            options.auth = vec!["gssapi".into()];
+        }
+        fn token(options: &mut Options) {
+            options.auth = vec!["oauthbearer".into()];
+        }
+        for (capabilities, answers, adjust, kind) in [
+            (
+                "AUTH=PLAIN SASL-IR",
+                &["$ NO [AUTHENTICATIONFAILED] no"][..],
+                none as fn(&mut Options),
+                Kind::Login,
+            ),
+            (
+                "AUTH=PLAIN SASL-IR",
+                &["$ NO [UNAVAILABLE] later"],
+                none,
+                Kind::Temporary,
+            ),
+            ("LOGINDISABLED", &[], none, Kind::Config),
+            ("AUTH=PLAIN", &[], unknown, Kind::Config),
+            ("AUTH=PLAIN", &[], token, Kind::Config),
+        ] {
+            assert_eq!(log_in(capabilities, answers, adjust).1, Some(kind), "{capabilities}");
+        }
+    }
+}

@@ -193,3 +193,156 @@ fn unspeakable(path: &MailboxPath, why: &NoName) -> Failure {
         .retry(Retry::Never)
         .hint("rename the local mailbox, or give it another name on the server with `map`")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::imap::script::{Line, mailbox, write};
+    use crate::model::MailboxPath;
+    use crate::store::{Ticket, WriteJob};
+
+    const SPELLING: [Line; 2] = [
+        ("LIST \"\" \"\"", "* LIST (\\Noselect) \"/\" \"\"\n$ OK"),
+        ("LIST \"\" \"INBOX\"", "* LIST () \"/\" INBOX\n$ OK"),
+    ];
+
+    fn create(path: &[&str]) -> WriteJob {
+        WriteJob::Create {
+            ticket: Ticket(1),
+            path: MailboxPath::new(path.iter().map(|&c| c.to_owned())).unwrap(),
+            role: None,
+        }
+    }
+
+    fn delete(name: &str) -> WriteJob {
+        WriteJob::Delete {
+            ticket: Ticket(1),
+            mailbox: mailbox(name),
+        }
+    }
+
+    fn done(job: WriteJob, lines: &[Line]) -> String {
+        let (outcomes, _) = write("UNSELECT", vec![lines.to_vec()], vec![job]);
+        assert_eq!(outcomes[1..], ["finished"]);
+        outcomes[0].clone()
+    }
+
+    #[test]
+    fn creating() {
+        let create_line = "CREATE \"&APw-/b\"";
+        let status: Line = (
+            "STATUS \"&APw-/b\" (UIDVALIDITY)",
+            "* STATUS &APw-/b (UIDVALIDITY 3)\n$ OK",
+        );
+        let missing: Line = ("STATUS", "$ NO [NONEXISTENT] none");
+        let subscribe: Line = ("SUBSCRIBE \"&APw-/b\"", "$ OK");
+        for (what, lines, wanted) in [
+            (
+                "new",
+                vec![(create_line, "$ OK"), status, subscribe],
+                "created &APw-/b Some(3)",
+            ),
+            (
+                "there already",
+                vec![(create_line, "$ NO [ALREADYEXISTS] there"), status, subscribe],
+                "created &APw-/b Some(3)",
+            ),
+            (
+                "there already, without a code",
+                vec![(create_line, "$ NO there"), status, subscribe],
+                "created &APw-/b Some(3)",
+            ),
+            (
+                "level by level",
+                vec![
+                    (create_line, "$ NO no parent"),
+                    missing,
+                    ("SUBSCRIBE", "$ NO"),
+                    ("CREATE \"&APw-\"", "$ OK"),
+                    (create_line, "$ OK"),
+                    status,
+                    subscribe,
+                ],
+                "created &APw-/b Some(3)",
+            ),
+            (
+                "refused",
+                vec![
+                    (create_line, "$ NO [CANNOT] bad name"),
+                    missing,
+                    ("SUBSCRIBE", "$ NO"),
+                    ("CREATE \"&APw-\"", "$ OK"),
+                    (create_line, "$ NO [CANNOT] bad name"),
+                    missing,
+                    ("SUBSCRIBE", "$ NO"),
+                ],
+                " failed never: the server does not create ü/b: bad name",
+            ),
+        ] {
+            let lines = [&SPELLING[..], &lines].concat();
+            assert_eq!(done(create(&["ü", "b"]), &lines), wanted, "{what}");
+        }
+        let odd = done(create(&["a/b"]), &SPELLING);
+        assert!(
+            odd.contains("failed never: a/b cannot be created: the server separates levels by '/'"),
+            "{odd}"
+        );
+    }
+
+    #[test]
+    fn deleting() {
+        let leave: Line = ("UNSELECT", "$ BAD nothing is open");
+        let asked = "STATUS \"A\" (MESSAGES UIDVALIDITY)";
+        for (lines, wanted) in [
+            (
+                vec![
+                    leave,
+                    (asked, "* STATUS A (MESSAGES 0 UIDVALIDITY 7)\n$ OK"),
+                    ("DELETE \"A\"", "$ OK"),
+                    ("UNSUBSCRIBE \"A\"", "$ OK"),
+                ],
+                "deleted",
+            ),
+            (vec![leave, (asked, "$ NO [NONEXISTENT] gone")], "deleted"),
+            (
+                vec![leave, (asked, "* STATUS A (MESSAGES 1 UIDVALIDITY 7)\n$ OK")],
+                " failed later: the mailbox is not empty: 1 messages are in it",
+            ),
+            (
+                vec![leave, (asked, "* STATUS A (MESSAGES 0 UIDVALIDITY 6)\n$ OK")],
+                " failed later: the mailbox was replaced by another one while homing ran",
+            ),
+            (
+                vec![leave, (asked, "$ NO busy")],
+                " failed later: the server does not tell whether the mailbox is empty: busy",
+            ),
+        ] {
+            assert_eq!(done(delete("A"), &lines), wanted);
+        }
+        assert_eq!(done(delete("Inbox"), &[]), " failed never: the INBOX cannot be deleted");
+    }
+
+    #[test]
+    fn renaming() {
+        let job = || WriteJob::Rename {
+            ticket: Ticket(1),
+            mailbox: mailbox("A"),
+            to: MailboxPath::parse("N").unwrap(),
+        };
+        let begin = [SPELLING[0], SPELLING[1], ("UNSELECT", "$ OK")];
+        let good = [
+            &begin[..],
+            &[
+                ("RENAME \"A\" \"N\"", "$ OK"),
+                ("SUBSCRIBE \"N\"", "$ OK"),
+                ("UNSUBSCRIBE \"A\"", "$ OK"),
+            ],
+        ]
+        .concat();
+        assert_eq!(done(job(), &good), "renamed N");
+        let bad = [&begin[..], &[("RENAME", "$ NO [ALREADYEXISTS] taken")]].concat();
+        assert_eq!(
+            done(job(), &bad),
+            " failed later: the server does not rename the mailbox to N: taken"
+        );
+    }
+}

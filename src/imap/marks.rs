@@ -192,3 +192,90 @@ impl Told {
         place.answers.send(job.ticket, Done::Finished);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::imap::script::{Line, mailbox, write};
+    use crate::model::Flags;
+    use crate::store::{Ticket, WriteJob};
+
+    const OPEN: Line = (
+        "SELECT \"A\"",
+        "* 3 EXISTS\n* OK [UIDVALIDITY 7] v\n* OK [PERMANENTFLAGS (\\Seen \\Draft one two)] p\n$ OK open",
+    );
+
+    fn job(ids: &str, add: &str, remove: &str) -> WriteJob {
+        let flags = |names: &str| Flags::from_names(names.split_whitespace());
+        WriteJob::Flags {
+            ticket: Ticket(1),
+            mailbox: mailbox("A"),
+            ids: ids.parse().unwrap(),
+            add: flags(add),
+            remove: flags(remove),
+        }
+    }
+
+    #[test]
+    fn what_the_mailbox_holds_goes_out_and_what_it_then_holds_comes_back() {
+        let scene = vec![
+            OPEN,
+            (
+                "UID STORE 4:6 +FLAGS (\\Seen)",
+                "* 1 FETCH (UID 4 FLAGS (\\Seen))\n$ OK",
+            ),
+            (
+                "UID STORE 4:6 +FLAGS (one)",
+                "* 1 FETCH (UID 4 FLAGS (\\Seen one))\n$ OK",
+            ),
+            ("UID STORE 4:6 -FLAGS (\\Draft)", "$ OK"),
+            ("UID FETCH 5:6 (FLAGS)", "* 2 FETCH (FLAGS (\\Seen) UID 5)\n$ OK"),
+        ];
+        let (outcomes, _) = write(
+            "",
+            vec![scene],
+            vec![job("4:6", "\\Seen \\Flagged one three", "\\Draft")],
+        );
+        assert_eq!(
+            outcomes,
+            ["flags [(4, (\\Seen one)), (5, (\\Seen))]", "6 gone", "finished"]
+        );
+    }
+
+    #[test]
+    fn a_refused_keyword_takes_no_other_flag_with_it() {
+        let scene = vec![
+            OPEN,
+            ("UID STORE 4 +FLAGS (\\Seen)", "* 1 FETCH (UID 4 FLAGS (\\Seen))\n$ OK"),
+            ("UID STORE 4 +FLAGS (one two)", "$ NO too many"),
+            ("UID STORE 4 +FLAGS (one)", "$ NO too many"),
+            ("UID STORE 4 +FLAGS (two)", "* 1 FETCH (UID 4 FLAGS (\\Seen two))\n$ OK"),
+        ];
+        let (outcomes, _) = write("", vec![scene], vec![job("4", "\\Seen one two", "")]);
+        assert_eq!(outcomes, ["flags [(4, (\\Seen two))]", "finished"]);
+    }
+
+    #[test]
+    fn refused_system_flags_are_told() {
+        let scene = vec![
+            OPEN,
+            ("UID STORE 4 +FLAGS (\\Seen)", "$ NO not yours"),
+            ("UID FETCH 4 (FLAGS)", "* 1 FETCH (UID 4 FLAGS ())\n$ OK"),
+        ];
+        let (outcomes, _) = write("", vec![scene], vec![job("4", "\\Seen", "")]);
+        assert_eq!(
+            outcomes,
+            ["4 failed later: its flags cannot be changed: not yours", "finished"]
+        );
+    }
+
+    #[test]
+    fn a_lost_connection_does_no_harm() {
+        let again = vec![
+            OPEN,
+            ("UID STORE 4 +FLAGS (\\Seen)", "* 1 FETCH (UID 4 FLAGS (\\Seen))\n$ OK"),
+        ];
+        let cut = vec![OPEN, ("UID STORE", "CUT")];
+        let (outcomes, _) = write("", vec![cut, again], vec![job("4", "\\Seen", "")]);
+        assert_eq!(outcomes, ["flags [(4, (\\Seen))]", "finished"]);
+    }
+}

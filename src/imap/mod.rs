@@ -47,6 +47,8 @@ mod quirks;
 mod reading;
 mod remove;
 mod response;
+#[cfg(test)]
+mod script;
 mod selected;
 mod slot;
 mod store;

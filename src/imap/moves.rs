@@ -235,3 +235,119 @@ fn look_at_target(conn: &mut Conn, transfer: &Transfer, proof: &Proof, candidate
     }
     Ok(pairs)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::imap::script::{Line, known, mailbox, proof, text, write};
+    use crate::store::{Ticket, WriteJob};
+
+    const OPEN: Line = ("SELECT \"A\"", "* 3 EXISTS\n* OK [UIDVALIDITY 7] v\n$ OK open");
+    const NEXT: Line = ("STATUS \"B\" (UIDNEXT)", "* STATUS B (UIDNEXT 20)\n$ OK");
+
+    fn job(ids: &str, moves: bool) -> Vec<WriteJob> {
+        let (ticket, mailbox, messages, to) = (Ticket(1), mailbox("A"), known(ids), mailbox("B"));
+        vec![if moves {
+            WriteJob::Move {
+                ticket,
+                mailbox,
+                messages,
+                to,
+            }
+        } else {
+            WriteJob::Copy {
+                ticket,
+                mailbox,
+                messages,
+                to,
+            }
+        }]
+    }
+
+    fn looked(ids: &str) -> Line {
+        ("UID FETCH", text(proof(ids) + "$ OK"))
+    }
+
+    #[test]
+    fn copyuid_names_what_moved() {
+        for (answer, wanted) in [
+            (
+                "* OK [COPYUID 8 6,4:5 21:23] m\n* VANISHED 4:6\n$ OK",
+                "moved [(4, Some(22)), (5, Some(23)), (6, Some(21))]",
+            ),
+            (
+                "$ OK [COPYUID 8 4:6 21:23] m",
+                "moved [(4, Some(21)), (5, Some(22)), (6, Some(23))]",
+            ),
+        ] {
+            let scene = vec![OPEN, NEXT, looked("4:6"), ("UID MOVE 4:6 \"B\"", answer)];
+            let (outcomes, _) = write("MOVE UIDPLUS", vec![scene], job("4:6", true));
+            assert_eq!(outcomes, [wanted, "finished"]);
+        }
+    }
+
+    #[test]
+    fn ok_alone_proves_nothing() {
+        // 4 is still there, 5 is in the target, 6 is in neither.
+        let arrived = "* 9 FETCH (UID 19 RFC822.SIZE 10 INTERNALDATE \" 1-Jan-1970 00:00:09 +0000\")\n".to_owned();
+        let scene = vec![
+            OPEN,
+            NEXT,
+            looked("4:6"),
+            ("UID MOVE 4:6 \"B\"", "$ OK [COPYUID 9 4:6 1:3] of another mailbox"),
+            ("UID SEARCH UID 4:6", "* SEARCH 4\n$ OK"),
+            ("EXAMINE \"B\"", "$ OK"),
+            ("UID FETCH 20:4294967295", text(arrived + &proof("21") + "$ OK")),
+            OPEN,
+        ];
+        let (outcomes, _) = write("MOVE UIDPLUS", vec![scene], job("4:6", true));
+        let text = outcomes.join("; ");
+        assert!(
+            text.contains("4 failed later: it is still in its old mailbox"),
+            "{text}"
+        );
+        // Two look alike and one arrived: which one is not known.
+        assert!(text.contains("moved [(5, None)]") && text.contains("6 gone"), "{text}");
+    }
+
+    #[test]
+    fn without_move_the_original_goes_after_the_copy_came() {
+        let scene = vec![
+            OPEN,
+            NEXT,
+            looked("4:5"),
+            ("UID COPY 4:5 \"B\"", "$ OK [COPYUID 8 4 21] one of them"),
+            ("UID SEARCH UID 5", "* SEARCH\n$ OK"),
+            ("EXAMINE \"B\"", "$ OK"),
+            ("UID FETCH 20:4294967295", "$ OK"),
+            OPEN,
+            ("UID STORE 4 +FLAGS.SILENT (\\Deleted)", "$ OK"),
+            ("UID EXPUNGE 4", "$ OK"),
+            ("UID SEARCH UID 4", "* SEARCH\n$ OK"),
+        ];
+        let (outcomes, _) = write("UIDPLUS", vec![scene], job("4:5", true));
+        assert_eq!(outcomes, ["5 gone", "moved [(4, Some(21))]", "finished"]);
+    }
+
+    #[test]
+    fn a_refusal_and_a_loss() {
+        let refused = vec![
+            OPEN,
+            NEXT,
+            looked("4"),
+            ("UID COPY", "$ NO [TRYCREATE] no such mailbox"),
+        ];
+        let (outcomes, _) = write("UIDPLUS", vec![refused], job("4", false));
+        assert_eq!(
+            outcomes,
+            [
+                "4 failed later: the server does not take it over there: no such mailbox",
+                "finished"
+            ]
+        );
+
+        let cut = vec![OPEN, NEXT, looked("4"), ("UID COPY", "CUT")];
+        let again = vec![OPEN];
+        let (outcomes, _) = write("UIDPLUS", vec![cut, again], job("4", false));
+        assert_eq!(outcomes, ["4 unknown", "finished"]);
+    }
+}

@@ -175,3 +175,110 @@ fn run(conn: &mut Conn, ids: &IdSet, steps: &[Step]) -> Result<Told> {
     }
     Ok(told)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::imap::script::{Line, known, mailbox, proof, text, write};
+    use crate::model::MailboxPath;
+    use crate::store::{Ticket, WriteJob};
+
+    const OPEN: Line = ("SELECT \"A\"", "* 3 EXISTS\n* OK [UIDVALIDITY 7] v\n$ OK open");
+    const LOOK: &str = "(UID RFC822.SIZE INTERNALDATE)";
+
+    fn remove(ids: &str) -> Vec<WriteJob> {
+        vec![WriteJob::Remove {
+            ticket: Ticket(1),
+            mailbox: mailbox("A"),
+            path: MailboxPath::inbox(),
+            messages: known(ids),
+        }]
+    }
+
+    #[test]
+    fn only_what_is_meant_goes_and_only_what_is_gone_is_told() {
+        let other = "* 6 FETCH (UID 6 RFC822.SIZE 11 INTERNALDATE NIL)\n";
+        let scene = vec![
+            OPEN,
+            ("UID FETCH 4:7", text(proof("4:5") + other + "$ OK")),
+            ("UID STORE 4:5 +FLAGS.SILENT (\\Deleted)", "$ OK"),
+            ("UID EXPUNGE 4:5", "* 1 EXPUNGE\n$ OK"),
+            ("UID SEARCH UID 4:5", "* SEARCH 5\n$ OK"),
+        ];
+        let (outcomes, seen) = write("UIDPLUS", vec![scene], remove("4:7"));
+        let wanted = [
+            "6 differ",
+            "7 gone",
+            "4 removed",
+            "5 failed later: it cannot be removed: it is still there",
+            "finished",
+        ];
+        assert_eq!(outcomes, wanted);
+        assert!(seen[1].ends_with(LOOK));
+    }
+
+    #[test]
+    fn vanished_is_proof_enough() {
+        let scene = vec![
+            OPEN,
+            ("UID FETCH 4:5", text(proof("4:5") + "$ OK")),
+            ("UID STORE", "$ OK"),
+            ("UID EXPUNGE", "* VANISHED 4:5\n$ OK"),
+        ];
+        let (outcomes, _) = write("UIDPLUS ENABLE QRESYNC", vec![scene], remove("4:5"));
+        assert_eq!(outcomes, ["4:5 removed", "finished"]);
+    }
+
+    #[test]
+    fn without_uidplus_nobody_elses_messages_go() {
+        let begin = [OPEN, ("UID FETCH 4", text(proof("4") + "$ OK")), ("UID STORE", "$ OK")];
+        let mut scene = begin.to_vec();
+        scene.push(("UID SEARCH DELETED", "* SEARCH 4 9\n$ OK"));
+        let (outcomes, _) = write("", vec![scene], remove("4"));
+        assert!(
+            outcomes[0].starts_with("4 failed later: it is marked as deleted but stays"),
+            "{outcomes:?}"
+        );
+
+        let mut scene = begin.to_vec();
+        scene.extend([
+            ("UID SEARCH DELETED", "* SEARCH 4\n$ OK"),
+            ("EXPUNGE", "* 1 EXPUNGE\n$ OK"),
+            ("UID SEARCH UID 4", "* SEARCH\n$ OK"),
+        ]);
+        assert_eq!(write("", vec![scene], remove("4")).0, ["4 removed", "finished"]);
+    }
+
+    #[test]
+    fn nothing_goes_out_to_another_mailbox_of_that_name() {
+        for open in [
+            "* 3 EXISTS\n* OK [UIDVALIDITY 6] v\n$ OK open",
+            "* 3 EXISTS\n$ OK open",
+            "$ OK [READ-ONLY] look",
+        ] {
+            let (outcomes, seen) = write("UIDPLUS", vec![vec![("SELECT \"A\"", open)]], remove("4"));
+            assert!(
+                outcomes[0].starts_with("4 failed") && seen.len() == 1,
+                "{open}: {outcomes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_leaves_nothing_open() {
+        let cut = vec![
+            OPEN,
+            ("UID FETCH 4:5", text(proof("4:5") + "$ OK")),
+            ("UID STORE", "$ OK"),
+            ("UID EXPUNGE", "CUT"),
+        ];
+        let again = vec![
+            OPEN,
+            ("UID FETCH 4:5", text(proof("5") + "$ OK")),
+            ("UID STORE 5", "$ OK"),
+            ("UID EXPUNGE 5", "$ OK"),
+            ("UID SEARCH UID 5", "* SEARCH\n$ OK"),
+        ];
+        let (outcomes, _) = write("UIDPLUS", vec![cut, again], remove("4:5"));
+        assert_eq!(outcomes, ["4:5 removed", "finished"]);
+    }
+}

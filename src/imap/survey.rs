@@ -22,8 +22,7 @@ pub(super) fn survey(account: &Account) -> Result<Survey> {
 /// How names are spelled, for who has not surveyed the account.
 pub(super) fn learn_spelling(account: &Account, conn: &mut Conn) -> Result<Spelling> {
     let mut told = Told::default();
-    // RFC 9051 §6.3.9: an empty pattern asks for the separator.
-    told.ask_in(account, conn, "LIST \"\" \"\"")?;
+    told.ask_in(account, conn, "LIST \"\" \"INBOX\"")?;
     let spelling = told.spelling(account);
     account.memory().spelling = Some(spelling.clone());
     Ok(spelling)
@@ -56,11 +55,13 @@ struct Told {
     names: Vec<Name>,
     statuses: HashMap<Vec<u8>, StatusItems>,
     namespaces: Option<Namespaces>,
+    /// Of an account without mailboxes.
+    separator: Option<u8>,
     garbled: u64,
 }
 
 enum Asked {
-    Namespace,
+    Spelling,
     List,
     Status,
 }
@@ -86,8 +87,13 @@ impl Told {
     fn ask_in(&mut self, account: &Account, conn: &mut Conn, list: &str) -> Result<Option<Reply>> {
         let has_namespace = conn.capabilities.has("NAMESPACE");
         let mut pipeline = Pipeline::new(conn);
-        if has_namespace && account.memory().spelling.is_none() {
-            pipeline.push(Command::new("NAMESPACE"), Asked::Namespace);
+        if account.memory().spelling.is_none() {
+            if has_namespace {
+                pipeline.push(Command::new("NAMESPACE"), Asked::Spelling);
+            }
+            // RFC 9051 §6.3.9: an empty pattern asks for the separator, which an account with an INBOX alone tells nowhere
+            // else.
+            pipeline.push(Command::new("LIST \"\" \"\""), Asked::Spelling);
         }
         pipeline.push(Command::new(list), Asked::List);
         let mut refused = None;
@@ -137,6 +143,7 @@ impl Told {
 
     fn note(&mut self, data: Data<'_>) {
         match data {
+            Data::List(list) if list.name.is_empty() => self.separator = list.separator,
             Data::List(list) => self.names.push(Name::new(&list)),
             Data::MailboxStatus(name, items) => {
                 self.statuses.insert(key(&name), items);
@@ -198,7 +205,7 @@ impl Told {
         if let Some(spelling) = account.memory().spelling.clone() {
             return spelling;
         }
-        let separator = self.names.iter().find_map(|name| name.separator);
+        let separator = self.names.iter().find_map(|name| name.separator).or(self.separator);
         let utf8 = account.memory().utf8;
         Spelling::new(self.namespaces.clone(), separator, utf8)
     }
@@ -334,6 +341,84 @@ pub(super) fn untouched(status: &Status, checkpoint: &Checkpoint) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::imap::script::{Line, Script};
+    use crate::store::Source;
+
+    fn surveyed(capabilities: &'static str, scene: Vec<Line>) -> Vec<String> {
+        let script = Script::new(capabilities, vec![scene]);
+        let survey = script.imap.survey().unwrap();
+        script.end();
+        let listed = survey.mailboxes.iter().map(|m| {
+            let status = m.status.as_ref().map_or("-", |status| &status.0);
+            format!("{} {:?} {} {status}", m.path, m.roles, m.selectable)
+        });
+        listed
+            .chain(survey.failures.iter().map(|(name, _)| format!("failed {name}")))
+            .collect()
+    }
+
+    #[test]
+    fn one_round_trip_tells_all() {
+        let scene = vec![
+            (
+                "NAMESPACE",
+                "* NAMESPACE ((\"INBOX.\" \".\")) ((\"user.\" \".\")) NIL\n$ OK",
+            ),
+            ("LIST \"\" \"\"", "* LIST (\\Noselect) \".\" \"\"\n$ OK"),
+            (
+                "LIST \"\" \"*\" RETURN (SPECIAL-USE STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))",
+                "* LIST () \".\" INBOX\n* STATUS inbox (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 3 HIGHESTMODSEQ 4)\n\
+                 * LIST (\\sent) \".\" INBOX.Sent\n* STATUS INBOX.Sent (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 9 HIGHESTMODSEQ 0)\n\
+                 * LIST (\\Noselect) \".\" INBOX.Level\n* LIST () \".\" INBOX.Level.Gone\n* NO it is gone\n\
+                 * LIST () \".\" user.somebody\n* LIST () \".\" Public\n\
+                 * LIST () \".\" INBOX.Q&A\n* LIST () \".\" INBOX.Q&-A\n* LIST () \".\" {8}\nINBOX.\u{fc}\n$ OK",
+            ),
+        ];
+        let seen = surveyed("NAMESPACE LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE", scene);
+        let wanted = [
+            "INBOX [] true v=3 n=2 m=1 q=4",
+            "Sent [Sent] true v=9 n=1 m=0 q=0",
+            "Level [] false -",
+            "Level/Gone [] true -",
+            "Q&A [] true -",
+            "ü [] true -",
+            "failed INBOX.Q&-A",
+        ];
+        assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn without_list_status_each_mailbox_is_asked_for() {
+        let scene = vec![
+            ("LIST \"\" \"\"", "* LIST (\\Noselect) \"/\" \"\"\n$ OK"),
+            (
+                "LIST \"\" \"*\"",
+                "* LIST () \"/\" INBOX\n* LIST (\\Noselect) \"/\" L\n* LIST () \"/\" \"a b\"\n$ OK",
+            ),
+            ("STATUS \"INBOX\" (MESSAGES UIDNEXT UIDVALIDITY)", ""),
+            (
+                "STATUS \"a b\" (MESSAGES",
+                "* STATUS INBOX (MESSAGES 1 UIDVALIDITY 3)\n$- OK\n$ NO not now",
+            ),
+        ];
+        let wanted = ["INBOX [] true v=3 m=1 q=0", "L [] false -", "a b [] true -"];
+        assert_eq!(surveyed("", scene), wanted);
+    }
+
+    #[test]
+    fn options_that_the_server_offers_and_refuses() {
+        let scene = vec![
+            ("LIST \"\" \"\"", "* LIST (\\Noselect) \"/\" \"\"\n$ OK"),
+            ("LIST \"\" \"*\" RETURN", "$ BAD what"),
+            ("LIST \"\" \"\"", "$ OK"),
+            ("LIST \"\" \"*\"", "* LIST () \"/\" INBOX\n$ OK"),
+            ("STATUS \"INBOX\"", "* STATUS INBOX (MESSAGES 1 UIDVALIDITY 3)\n$ OK"),
+        ];
+        assert_eq!(
+            surveyed("LIST-EXTENDED LIST-STATUS", scene),
+            ["INBOX [] true v=3 m=1 q=0"]
+        );
+    }
 
     fn token(text: &str) -> Token {
         Token(text.to_owned())

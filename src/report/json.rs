@@ -94,7 +94,7 @@ struct Run {
     exit: Option<u8>,
 }
 
-/// RFC 3339 in UTC; `None` for what no calendar holds.
+/// RFC 3339 §5.6, in UTC; `None` for what no calendar holds.
 fn time(seconds: i64) -> Option<String> {
     Timestamp::from_second(seconds).ok().map(|time| time.to_string())
 }

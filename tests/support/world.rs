@@ -71,7 +71,6 @@ impl World {
     pub(crate) fn set(&mut self, key: &str, value: &str) {
         self.keys.retain(|(name, _)| name != key);
         self.keys.push((key.into(), value.into()));
-<<<<<<< HEAD
         self.write_config();
     }
 
@@ -87,30 +86,9 @@ impl World {
             .iter()
             .map(|(key, value)| format!("{key} = {value}"))
             .collect();
-        let text = format!("[accounts.{ACCOUNT}]\n{}\n", lines.join("\n"));
-        fs::write(self.config(), text).expect("a configuration");
-    }
-
-=======
-        self.write();
-    }
-
-    /// Takes a key out again.
-    pub(crate) fn unset(&mut self, key: &str) {
-        self.keys.retain(|(name, _)| name != key);
-        self.write();
-    }
-
-    fn write(&self) {
-        let lines: Vec<String> = self
-            .keys
-            .iter()
-            .map(|(key, value)| format!("{key} = {value}"))
-            .collect();
         fs::write(self.config(), format!("[accounts.{ACCOUNT}]\n{}\n", lines.join("\n"))).expect("a configuration");
     }
 
->>>>>>> main
     /// The home folder.
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
