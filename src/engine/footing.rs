@@ -176,16 +176,12 @@ impl Footing {
 
     fn marker(&self, owner: Owner<'_>, run: i64) -> Marker {
         let (server, user) = (owner.server.to_owned(), owner.user.to_owned());
-<<<<<<< HEAD
-        Marker { server, user, pair: self.pair.clone(), run: run as u64 }
-=======
         Marker {
             server,
             user,
             pair: self.pair.clone(),
             run: run as u64,
         }
->>>>>>> main
     }
 
     /// The policy under this footing.
