@@ -8,7 +8,7 @@ use std::sync::mpsc::SyncSender;
 
 use tempfile::SpooledTempFile;
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Failure, Kind, Result, Retry};
 use crate::model::Identity;
 use crate::store::{Append, Head, Landing, ReadJob, Sink, Target, WriteJob};
 
@@ -34,6 +34,7 @@ impl Target for SpoolTarget {
             job: job.clone(),
             head: head.clone(),
             body: SpooledTempFile::new(IN_MEMORY),
+            has_nul: false,
             appends: self.appends.clone(),
         }))
     }
@@ -44,11 +45,13 @@ struct Spooling {
     job: ReadJob,
     head: Head,
     body: SpooledTempFile,
+    has_nul: bool,
     appends: SyncSender<WriteJob>,
 }
 
 impl Write for Spooling {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.has_nul |= bytes.contains(&0);
         self.body.write(bytes)
     }
 
@@ -61,6 +64,11 @@ impl Sink for Spooling {
     fn finish(mut self: Box<Self>, identity: &Identity) -> Result<Landing> {
         if let Some(id) = self.job.meet.as_ref().and_then(|meet| meet.take(&identity.content)) {
             return Ok(Landing::Met(id));
+        }
+        if self.has_nul {
+            // RFC 9051 §9 CHAR8: a literal cannot hold it, and servers put something else in its place without a word.
+            let what = "it holds a NUL byte, which IMAP cannot carry";
+            return Err(Failure::message(what).retry(Retry::Never));
         }
         self.body
             .seek(SeekFrom::Start(0))
@@ -146,5 +154,16 @@ mod tests {
         let (landing, append) = spool(b"mail", Some(meet.clone()));
         assert!(matches!(landing, Ok(Landing::Met(3))) && append.is_none());
         assert!(matches!(spool(b"mail", Some(meet)).0, Ok(Landing::Queued)));
+    }
+
+    #[test]
+    fn what_imap_cannot_carry_stays_here() {
+        let (landing, append) = spool(b"Subject: nul\r\n\r\na\0b\r\n", None);
+        let failure = landing.unwrap_err();
+        assert!(append.is_none() && failure.what.contains("NUL"), "{failure:?}");
+        assert_eq!(
+            (failure.reach, failure.retry),
+            (crate::error::Reach::Message, Retry::Never)
+        );
     }
 }
