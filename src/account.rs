@@ -114,7 +114,7 @@ pub enum Mechanism {
     Login,
     /// Google's and Microsoft's OAuth 2.
     Xoauth2,
-    /// OAuth 2 as RFC 7628 has it.
+    /// OAuth 2 as a standard (RFC 7628 §3).
     OauthBearer,
 }
 

@@ -19,11 +19,13 @@ use crate::progress::Progress;
 use crate::report::{Job, Report, Style, Verbosity};
 use crate::store::Stop;
 
+/// Where help lists what every command takes.
+const EVERYWHERE: &str = "Options for every command";
+
 /// Keep a Maildir and an IMAP account the same, in both directions, offline in between
 ///
-/// A message moved, flagged, deleted or added on one side is so on the other after the next sync. homing is made to be run
-/// by hand, from cron or from a timer: it says nothing when all went well and nobody watches, and its exit code says what
-/// happened.
+/// What was added, flagged or deleted on one side is so on the other after the next sync. homing is made to be run by hand,
+/// from cron or from a timer: it says nothing when all went well and nobody watches, and its exit code says what happened.
 ///
 /// Accounts are configured in a file that homing-config(5) describes.
 #[derive(Debug, Parser)]
@@ -38,25 +40,25 @@ pub struct Cli {
     /// The configuration file
     ///
     /// Without it, $XDG_CONFIG_HOME/homing/config.toml, which is ~/.config/homing/config.toml where that is not set.
-    #[arg(long, value_name = "FILE", global = true, value_hint = clap::ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = EVERYWHERE, value_hint = clap::ValueHint::FilePath)]
     pub config: Option<PathBuf>,
 
     /// Where homing keeps what it knows of each account
     ///
     /// Without it, $XDG_STATE_HOME/homing, which is ~/.local/state/homing where that is not set. Must be on a local disk.
-    #[arg(long, value_name = "DIR", global = true, value_hint = clap::ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", global = true, help_heading = EVERYWHERE, value_hint = clap::ValueHint::DirPath)]
     pub state: Option<PathBuf>,
 
     /// Write one JSON object to standard output, whatever happens
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
 
     /// Say nothing but what went wrong
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, conflicts_with = "verbose")]
     pub quiet: bool,
 
     /// Say what is done and why
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     pub verbose: bool,
 
     /// What to do
@@ -79,25 +81,25 @@ pub enum Command {
 
 /// What each exit code says; where accounts differ, the run's is the first of 78, 77, 3, 1, 75, 0 that one of them has.
 pub const EXIT_CODES: [(&str, &str); 8] = [
-    ("0", "All done, or nothing to do."),
+    ("0", "All done, or nothing to do"),
     (
         "1",
-        "Done in part; the report says what was not done. Run again, later ones try it again.",
+        "Done in part: the report says what was not, and later runs try it again",
     ),
-    ("2", "The command line asks for something that does not exist."),
+    ("2", "The command line asks for something that does not exist"),
     (
         "3",
-        "Held back by a guard: what was to be removed looks like an accident. The report names the ways out.",
+        "Held back by a guard: it looks like an accident; the report names the ways out",
     ),
     (
         "75",
-        "Try again later: another run is at work, no network, or the server asks for patience.",
+        "Try again later: another run is at work, or the network or server is not",
     ),
-    ("77", "The login was refused, or there was no password."),
-    ("78", "The configuration is wrong or does not fit what is there."),
+    ("77", "The login was refused, or there was no password"),
+    ("78", "The configuration is wrong, or does not fit what is there"),
     (
         "130, 143",
-        "Stopped by SIGINT or SIGTERM; the next run goes on from there.",
+        "Stopped by SIGINT or SIGTERM; the next run goes on from there",
     ),
 ];
 
@@ -150,10 +152,10 @@ impl Cli {
 }
 
 /// Runs the program with these arguments, its own name first, and gives its exit code.
-pub fn main(arguments: Vec<OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(&arguments) {
+pub fn main(arguments: &[OsString]) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return not_understood(&error, &arguments),
+        Err(error) => return not_understood(&error, arguments),
     };
     let stop = Stop::default();
     let caught = Arc::new(AtomicUsize::new(0));
@@ -213,6 +215,7 @@ fn not_understood(error: &clap::Error, arguments: &[OsString]) -> u8 {
     }
     let text = error.render().to_string();
     let (what, rest) = text.split_once("\n\n").unwrap_or((text.as_str(), ""));
+    let rest = rest.split("For more information").next().unwrap_or_default();
     let lines = |text: &str| {
         text.lines()
             .map(str::trim)
@@ -222,7 +225,10 @@ fn not_understood(error: &clap::Error, arguments: &[OsString]) -> u8 {
     };
     let what = clean(lines(what).trim_start_matches("error: "));
     let failure = Failure::account(Kind::Usage, what).hint(clean(lines(rest)));
-    tell(&Report::refused(None, failure), true, Verbosity::Normal)
+    // Not even `-q` could be understood: JSON is what was asked for, and all of it.
+    let report = Report::refused(None, failure);
+    let _ = writeln!(std::io::stdout(), "{}", report.to_json());
+    report.exit()
 }
 
 #[cfg(test)]

@@ -75,17 +75,19 @@ fn apart<'a>(account: &Account, others: impl Iterator<Item = &'a Account>, table
 impl Context<'_> {
     fn account(&self, name: &str, table: &Table) -> Result<Account> {
         table.only(&keys::names())?;
+        let server = self.server(table)?;
+        let scope = read(table, "mailboxes", scope)?.unwrap_or_default();
         Ok(Account {
             name: name.to_owned(),
-            server: self.server(table)?,
             maildir: self.maildir(name, table)?,
-            scope: table
-                .get("mailboxes")
-                .map_or_else(|| Ok(Scope::default()), |value| scope(&value))?,
-            map: table
-                .get("map")
-                .map_or_else(|| Ok(NameMap::default()), |value| map(&value))?,
-            policy: table.get("policy").map_or(Ok(Policy::SYNC), |value| policy(&value))?,
+            scope: if values::is_gmail(&server.host) {
+                scope.on_gmail()
+            } else {
+                scope
+            },
+            server,
+            map: read(table, "map", map)?.unwrap_or_default(),
+            policy: read(table, "policy", policy)?.unwrap_or(Policy::SYNC),
             max_delete: read(table, "max-delete", |value| on(value, values::percent(value.text()?)))?.unwrap_or(25),
             empty_guard: read(table, "empty-guard", |value| value.number(0..=u64::from(u32::MAX)))?.unwrap_or(10),
         })

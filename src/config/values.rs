@@ -76,6 +76,13 @@ pub(super) fn is_loopback(host: &str) -> bool {
     }
 }
 
+/// Whether a host is Gmail's, which shows a message once for each label and archived mail under `\\All` alone.
+pub(super) fn is_gmail(host: &str) -> bool {
+    ["imap.gmail.com", "imap.googlemail.com"]
+        .iter()
+        .any(|gmail| host.eq_ignore_ascii_case(gmail))
+}
+
 /// What separates the flags from the rest of a file's name: one character that is in no name otherwise.
 pub(super) fn info_separator(text: &str) -> Result<char, String> {
     const FIT: &str = ":;!+^~#@";
@@ -111,9 +118,10 @@ pub(super) const POLICIES: [(&str, Policy); 3] =
 const RULES: [(&str, Rule); 3] = [("spread", Rule::Spread), ("keep", Rule::Keep), ("undo", Rule::Undo)];
 
 type Field = fn(&mut SidePolicy) -> &mut Rule;
+type Words = &'static [(&'static str, Rule)];
 
 /// Each kind of change, where its rule is kept and what it can be.
-pub(super) const CHANGES: [(&str, Field, &[(&str, Rule)]); 4] = [
+pub(super) const CHANGES: [(&str, Field, Words); 4] = [
     ("new", |side| &mut side.new, RULES.split_at(2).0),
     ("flags", |side| &mut side.flags, &RULES),
     ("removals", |side| &mut side.removals, &RULES),

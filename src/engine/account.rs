@@ -69,8 +69,9 @@ fn attempt(job: &Sync<'_>, report: &mut AccountReport) -> Result<()> {
     };
     let footing = footing::find(&state, &settings.root, owner)?;
     let run = state.begin_run("sync")?;
-    footing.begin(&state, owner, run)?;
-    state.commit()?;
+    if !job.dry_run {
+        footing.begin(&state, &settings.root, owner, run)?;
+    }
 
     let left = open_maildir(settings, &footing, &state, job);
     let right = Imap::new(imap_options(account, &job.stop));
@@ -123,12 +124,13 @@ fn end(
     report: &AccountReport,
 ) -> Result<()> {
     let settings = job.account.maildir()?;
-    let held = finished
-        .plan
-        .held
-        .iter()
-        .any(|held| held.guard == crate::plan::Guard::Adoption);
-    footing.end(state, &settings.root, owner, run, held)?;
+    let plan = &finished.plan;
+    let held = plan.held.iter().any(|held| held.guard == crate::plan::Guard::Adoption);
+    footing::note_adoption(state, held)?;
+    // A run that had nothing to do leaves the Maildir as it is, to the last byte.
+    if plan.steps.iter().any(|step| !step.action.is_note()) {
+        footing.end(state, &settings.root, owner, run)?;
+    }
     let exit = report.exit(crate::report::Job::Sync);
     state.end_run(run, i64::from(exit), &report.to_json(crate::report::Job::Sync))?;
     state.commit()?;

@@ -87,7 +87,7 @@ pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footi
         return Err(refused(
             owner,
             format!(
-                "{} is not the Maildir of the last run: its marker is missing",
+                "{} is not the Maildir of the last run: its marker .homing is missing",
                 root.display()
             ),
             root,
@@ -136,6 +136,15 @@ fn is_empty(root: &Path) -> bool {
     })
 }
 
+/// Notes whether what the Maildir brought along waits for an approval.
+pub(super) fn note_adoption(state: &State, held: bool) -> Result<()> {
+    if held {
+        state.set_fact(ADOPTION, "held")
+    } else {
+        state.drop_fact(ADOPTION)
+    }
+}
+
 /// A name that no other pair has.
 fn new_name() -> String {
     use std::hash::{BuildHasher, Hasher};
@@ -145,29 +154,33 @@ fn new_name() -> String {
 }
 
 impl Footing {
-    /// The run begins: the state knows whose it is, before anything is changed.
-    pub(super) fn begin(&self, state: &State, owner: Owner<'_>, run: i64) -> Result<()> {
+    /// The run begins: Maildir and state know that they belong together, before anything else is changed. The marker
+    /// comes first: a state that has not heard of it yet adopts it.
+    pub(super) fn begin(&self, state: &State, root: &Path, owner: Owner<'_>, run: i64) -> Result<()> {
+        if state.fact(PAIR)?.is_none() {
+            self.marker(owner, 0).write(root)?;
+        }
         state.set_fact(PAIR, &self.pair)?;
         state.set_fact(SERVER, owner.server)?;
         state.set_fact(USER, owner.user)?;
-        state.set_fact(BEGUN, &run.to_string())
+        state.set_fact(BEGUN, &run.to_string())?;
+        state.commit()
     }
 
     /// The run is over. The marker is written first: a marker of the run begun is accepted.
-    pub(super) fn end(&self, state: &State, root: &Path, owner: Owner<'_>, run: i64, held: bool) -> Result<()> {
+    pub(super) fn end(&self, state: &State, root: &Path, owner: Owner<'_>, run: i64) -> Result<()> {
+        self.marker(owner, run).write(root)?;
+        state.set_fact(LAST, &run.to_string())?;
+        state.commit()
+    }
+
+    fn marker(&self, owner: Owner<'_>, run: i64) -> Marker {
         let (server, user) = (owner.server.to_owned(), owner.user.to_owned());
         Marker {
             server,
             user,
             pair: self.pair.clone(),
             run: run as u64,
-        }
-        .write(root)?;
-        state.set_fact(LAST, &run.to_string())?;
-        if held {
-            state.set_fact(ADOPTION, "held")
-        } else {
-            state.drop_fact(ADOPTION)
         }
     }
 
@@ -207,8 +220,8 @@ mod tests {
     fn state_at(dir: &Path, last: i64, begun: i64) -> State {
         let state = State::open(&dir.join("sync.db"), Purpose::Run).unwrap();
         let footing = find(&state, &dir.join("mail"), OWNER).unwrap();
-        footing.begin(&state, OWNER, last).unwrap();
-        footing.end(&state, &dir.join("mail"), OWNER, last, false).unwrap();
+        footing.begin(&state, &dir.join("mail"), OWNER, last).unwrap();
+        footing.end(&state, &dir.join("mail"), OWNER, last).unwrap();
         state.set_fact(BEGUN, &begun.to_string()).unwrap();
         state
     }
@@ -257,7 +270,7 @@ mod tests {
         set_marker(dir.path(), |m| m.pair = "other".into());
         assert!(refusal(&state, OWNER).contains("another state"));
         std::fs::remove_file(root.join(".homing")).unwrap();
-        assert!(refusal(&state, OWNER).contains("marker is missing"));
+        assert!(refusal(&state, OWNER).contains("marker .homing is missing"));
         std::fs::remove_dir_all(&root).unwrap();
         assert!(refusal(&state, OWNER).contains("is missing"));
 

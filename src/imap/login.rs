@@ -45,7 +45,7 @@ pub(super) fn login(conn: &mut Conn, options: &Options, logged_in: bool) -> Resu
         if !reply.is_ok() {
             return Err(quirks::login_refused(
                 &reply,
-                &format!("login of {} refused", options.user),
+                &format!("login of {} on {} refused", options.user, options.host),
             ));
         }
         // What was offered before the login says little about what is offered after it.

@@ -88,13 +88,14 @@ struct Status {
 
 #[derive(Serialize)]
 struct Run {
-    run: u64,
+    #[serde(rename = "run")]
+    number: u64,
     begun: Option<String>,
     ended: Option<String>,
     exit: Option<u8>,
 }
 
-/// RFC 3339 in UTC; `None` for what no calendar holds.
+/// RFC 3339 §5.6, in UTC; `None` for what no calendar holds.
 fn time(seconds: i64) -> Option<String> {
     Timestamp::from_second(seconds).ok().map(|time| time.to_string())
 }
@@ -201,7 +202,7 @@ impl<'a> From<&'a PlanLine> for Step<'a> {
 impl From<&LastRun> for Run {
     fn from(run: &LastRun) -> Self {
         Self {
-            run: run.run,
+            number: run.run,
             begun: time(run.begun),
             ended: run.ended.and_then(time),
             exit: run.exit,

@@ -62,7 +62,7 @@ fn wrong_password_is_77() {
     let Some(dovecot) = Dovecot::shared() else { return };
     let mut scene = prepare(dovecot, "password");
     scene.world.set("password-command", "\"echo wrong-pass\"");
-    assert_kept_out(&scene, 77, &["login", "127.0.0.1"]);
+    assert_kept_out(&scene, 77, &["login of password on 127.0.0.1 refused", "check `user`"]);
     scene.world.set("password-command", "\"exit 3\"");
     let run = scene.world.sync(&[]);
     assert!([77, 78].contains(&run.exit), "{run:#?}");

@@ -45,7 +45,6 @@ fn uploads_that_break_off_leave_no_double() {
         Cut::Unanswered("APPEND", 7),
         Cut::Before("APPEND", 19),
         Cut::Unanswered("CREATE", 1),
-        Cut::Unanswered("SELECT", 1),
     ];
     for (nth, cut) in cuts.into_iter().enumerate() {
         let mut scene = Scene::new(dovecot, &format!("cut-push-{nth}"));

@@ -126,11 +126,12 @@ fn change_each_on_disk(scene: &Scene) {
     }
 }
 
-/// Names that a directory can have as they are. The others have no spelling of their own on disk.
+/// Names that a directory can have as they are. The others mean something else there: `%41` is an escape, and `&Jjo-` is
+/// what Dovecot and others call the directory of `☺`.
 fn plain_on_disk(name: &str) -> bool {
     let level = |level: &str| {
-        let special = ["cur", "new", "tmp", "dovecot-keywords"].contains(&level) || level.starts_with('.');
-        level.len() <= 255 && !special && level != "%41"
+        let special = ["cur", "new", "tmp", "dovecot-keywords", "%41", "&-", "&Jjo-"].contains(&level);
+        level.len() <= 255 && !special && !level.starts_with('.')
     };
     name.split('/').all(level)
 }

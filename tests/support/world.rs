@@ -69,19 +69,24 @@ impl World {
 
     /// Sets a key of the account to a TOML value.
     pub(crate) fn set(&mut self, key: &str, value: &str) {
-        self.unset(key);
+        self.keys.retain(|(name, _)| name != key);
         self.keys.push((key.into(), value.into()));
+        self.write_config();
+    }
+
+    /// Takes a key out again.
+    pub(crate) fn unset(&mut self, key: &str) {
+        self.keys.retain(|(name, _)| name != key);
+        self.write_config();
+    }
+
+    fn write_config(&self) {
         let lines: Vec<String> = self
             .keys
             .iter()
             .map(|(key, value)| format!("{key} = {value}"))
             .collect();
         fs::write(self.config(), format!("[accounts.{ACCOUNT}]\n{}\n", lines.join("\n"))).expect("a configuration");
-    }
-
-    /// Takes a key out again.
-    pub(crate) fn unset(&mut self, key: &str) {
-        self.keys.retain(|(name, _)| name != key);
     }
 
     /// The home folder.

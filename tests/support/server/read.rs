@@ -20,6 +20,8 @@ pub(super) struct Incoming {
     /// All of it, literals in place, without the final CRLF.
     pub bytes: Vec<u8>,
     pub literals: Vec<usize>,
+    /// It came before the reply to the one before it went out.
+    pub pipelined: bool,
     pub faults: Vec<(Point, What)>,
     /// It was refused before it was complete.
     pub refused: Option<Reply>,
@@ -50,6 +52,7 @@ impl Session {
             verb,
             bytes: line,
             literals: Vec::new(),
+            pipelined: self.pipelined,
             faults,
             refused: None,
         };

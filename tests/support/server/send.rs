@@ -13,7 +13,7 @@ use super::transcript::{Entry, MOST};
 impl Session {
     pub(super) fn send(&mut self, incoming: &Incoming, reply: &Reply, faults: &[(Point, What)]) -> io::Result<bool> {
         self.shared.sleep(self.shared.setup.latency);
-        self.pipelined_next();
+        self.pipelined = self.io.has_more();
         let tagged = format!("{} {} {}\r\n", incoming.tag, reply.status.word(), reply.text);
         let lines = reply.lines.iter().flat_map(|line| line.0.iter().map(Piece::bytes));
         let last = (!reply.untagged_only).then_some(tagged.as_bytes());
@@ -88,10 +88,6 @@ impl Session {
         Ok(!reply.close)
     }
 
-    fn pipelined_next(&mut self) {
-        self.pipelined = self.io.has_more();
-    }
-
     pub(super) fn record(&mut self, incoming: &Incoming, reply: Option<&Reply>, sent: usize) {
         let tagged = reply.filter(|r| !r.untagged_only);
         let replies = reply.map(|r| r.lines.iter().take(MOST).map(super::reply::Line::shown).collect());
@@ -102,7 +98,7 @@ impl Session {
             verb: incoming.verb.clone(),
             line: shown(&incoming.bytes),
             literals: incoming.literals.clone(),
-            pipelined: self.pipelined,
+            pipelined: incoming.pipelined,
             replies: replies.unwrap_or_default(),
             result: tagged
                 .map(|r| format!("{} {}", r.status.word(), r.text))

@@ -39,8 +39,13 @@ impl Session {
                 &format!("{verb} ({attributes}) {}", self.separator()),
                 &name,
             );
-            if let (false, Some(mailbox)) = (args.return_status.is_empty(), account.mailboxes.get(&name)) {
-                self.status_line(&mut reply, &name, mailbox, &args.return_status);
+            if args.return_status.is_empty() {
+                continue;
+            }
+            match account.mailboxes.get(&name) {
+                Some(mailbox) => self.status_line(&mut reply, &name, mailbox, &args.return_status),
+                None if self.lies.ghosts => reply.untagged(&format!("NO no mailbox {name:?}")),
+                None => {}
             }
         }
         reply
@@ -69,7 +74,7 @@ impl Session {
     fn attributes(&self, account: &Account, args: &ListArgs, name: &str) -> String {
         let mut out = Vec::new();
         let mailbox = account.mailboxes.get(name);
-        if mailbox.is_none() && !args.lsub {
+        if mailbox.is_none() && !args.lsub && !(args.extended && self.lies.ghosts) {
             // RFC 5258 §3: \NonExistent implies \Noselect, but only those who speak the extension know it.
             out.push(if args.extended { "\\NonExistent" } else { "\\Noselect" });
         }

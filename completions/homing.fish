@@ -1,0 +1,67 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_homing_global_optspecs
+    string join \n config= state= json q/quiet v/verbose h/help V/version
+end
+
+function __fish_homing_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_homing_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_homing_using_subcommand
+    set -l cmd (__fish_homing_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c homing -n "__fish_homing_needs_command" -l config -d 'The configuration file' -r -F
+complete -c homing -n "__fish_homing_needs_command" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
+complete -c homing -n "__fish_homing_needs_command" -l json -d 'Write one JSON object to standard output, whatever happens'
+complete -c homing -n "__fish_homing_needs_command" -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c homing -n "__fish_homing_needs_command" -s v -l verbose -d 'Say what is done and why'
+complete -c homing -n "__fish_homing_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_needs_command" -s V -l version -d 'Print version'
+complete -c homing -n "__fish_homing_needs_command" -f -a "sync" -d 'Reconcile Maildirs and servers once, both ways'
+complete -c homing -n "__fish_homing_needs_command" -f -a "status" -d 'Show the last run, what waits, what is held back and what could not be done'
+complete -c homing -n "__fish_homing_needs_command" -f -a "mailboxes" -d 'List the server\'s mailboxes and what becomes of each'
+complete -c homing -n "__fish_homing_needs_command" -f -a "forget" -d 'Drop what homing knows of an account; no mail is touched'
+complete -c homing -n "__fish_homing_using_subcommand sync" -l mailbox -d 'Act on these mailboxes only; can be given several times' -r
+complete -c homing -n "__fish_homing_using_subcommand sync" -l wait -d 'Wait so long for another run on the same account to end, instead of leaving at once with 75' -r
+complete -c homing -n "__fish_homing_using_subcommand sync" -l config -d 'The configuration file' -r -F
+complete -c homing -n "__fish_homing_using_subcommand sync" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
+complete -c homing -n "__fish_homing_using_subcommand sync" -l dry-run -d 'Only say what would be done, and why'
+complete -c homing -n "__fish_homing_using_subcommand sync" -l pull -d 'Carry changes from the server to the Maildir only'
+complete -c homing -n "__fish_homing_using_subcommand sync" -l push -d 'Carry changes from the Maildir to the server only'
+complete -c homing -n "__fish_homing_using_subcommand sync" -l allow-deletes -d 'Approve the removals that a guard held back or would hold back'
+complete -c homing -n "__fish_homing_using_subcommand sync" -l json -d 'Write one JSON object to standard output, whatever happens'
+complete -c homing -n "__fish_homing_using_subcommand sync" -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c homing -n "__fish_homing_using_subcommand sync" -s v -l verbose -d 'Say what is done and why'
+complete -c homing -n "__fish_homing_using_subcommand sync" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand status" -l config -d 'The configuration file' -r -F
+complete -c homing -n "__fish_homing_using_subcommand status" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
+complete -c homing -n "__fish_homing_using_subcommand status" -l json -d 'Write one JSON object to standard output, whatever happens'
+complete -c homing -n "__fish_homing_using_subcommand status" -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c homing -n "__fish_homing_using_subcommand status" -s v -l verbose -d 'Say what is done and why'
+complete -c homing -n "__fish_homing_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand mailboxes" -l config -d 'The configuration file' -r -F
+complete -c homing -n "__fish_homing_using_subcommand mailboxes" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
+complete -c homing -n "__fish_homing_using_subcommand mailboxes" -l json -d 'Write one JSON object to standard output, whatever happens'
+complete -c homing -n "__fish_homing_using_subcommand mailboxes" -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c homing -n "__fish_homing_using_subcommand mailboxes" -s v -l verbose -d 'Say what is done and why'
+complete -c homing -n "__fish_homing_using_subcommand mailboxes" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand forget" -l config -d 'The configuration file' -r -F
+complete -c homing -n "__fish_homing_using_subcommand forget" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
+complete -c homing -n "__fish_homing_using_subcommand forget" -l json -d 'Write one JSON object to standard output, whatever happens'
+complete -c homing -n "__fish_homing_using_subcommand forget" -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c homing -n "__fish_homing_using_subcommand forget" -s v -l verbose -d 'Say what is done and why'
+complete -c homing -n "__fish_homing_using_subcommand forget" -s h -l help -d 'Print help (see more with \'--help\')'
