@@ -8,7 +8,7 @@ use std::sync::mpsc::SyncSender;
 
 use tempfile::SpooledTempFile;
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Failure, Kind, Result, Retry};
 use crate::model::Identity;
 use crate::store::{Append, Head, Landing, ReadJob, Sink, Target, WriteJob};
 
@@ -34,6 +34,7 @@ impl Target for SpoolTarget {
             job: job.clone(),
             head: head.clone(),
             body: SpooledTempFile::new(IN_MEMORY),
+            has_nul: false,
             appends: self.appends.clone(),
         }))
     }
@@ -44,11 +45,14 @@ struct Spooling {
     job: ReadJob,
     head: Head,
     body: SpooledTempFile,
+    /// It holds a byte that an IMAP literal cannot.
+    has_nul: bool,
     appends: SyncSender<WriteJob>,
 }
 
 impl Write for Spooling {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.has_nul |= bytes.contains(&0);
         self.body.write(bytes)
     }
 
@@ -61,6 +65,12 @@ impl Sink for Spooling {
     fn finish(mut self: Box<Self>, identity: &Identity) -> Result<Landing> {
         if let Some(id) = self.job.meet.as_ref().and_then(|meet| meet.take(&identity.content)) {
             return Ok(Landing::Met(id));
+        }
+        if self.has_nul {
+            // RFC 9051 §9 (CHAR8): some servers cut the message there, some put another byte in its place.
+            return Err(Failure::message("it holds a NUL byte, which IMAP cannot carry")
+                .retry(Retry::Never)
+                .hint("it stays where it is, whole; without that byte it would be sent"));
         }
         self.body
             .seek(SeekFrom::Start(0))

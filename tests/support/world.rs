@@ -86,8 +86,7 @@ impl World {
             .iter()
             .map(|(key, value)| format!("{key} = {value}"))
             .collect();
-        let text = format!("[accounts.{ACCOUNT}]\n{}\n", lines.join("\n"));
-        fs::write(self.config(), text).expect("a configuration");
+        fs::write(self.config(), format!("[accounts.{ACCOUNT}]\n{}\n", lines.join("\n"))).expect("a configuration");
     }
 
     /// The home folder.
