@@ -152,10 +152,10 @@ impl Cli {
 }
 
 /// Runs the program with these arguments, its own name first, and gives its exit code.
-pub fn main(arguments: Vec<OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(&arguments) {
+pub fn main(arguments: &[OsString]) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return not_understood(&error, &arguments),
+        Err(error) => return not_understood(&error, arguments),
     };
     let stop = Stop::default();
     let caught = Arc::new(AtomicUsize::new(0));

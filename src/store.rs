@@ -211,7 +211,7 @@ pub enum WriteJob {
     /// that is the reading side's.
     Append(Append),
     /// Add and take away flags of messages. Answered with [`Done::Flags`]: what the store then **saw** on each message.
-    /// What a mailbox cannot hold (PERMANENTFLAGS) is not sent.
+    /// What a mailbox cannot hold (PERMANENTFLAGS) is not sent. With nothing to add and nothing to take away: only looks.
     Flags {
         /// See [`Ticket`].
         ticket: Ticket,

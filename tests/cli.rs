@@ -1,8 +1,11 @@
 //! The program from outside: exit codes, the one JSON object, and what is said to whom.
 
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -265,7 +268,8 @@ fn a_password_that_cannot_be_had_is_77_or_78() {
         // The connection comes first, and nobody listens: the password is not even asked for.
         assert_eq!(run.exit, 75, "{source} {run:?}");
         let server = Greeter::start();
-        let home = Home::with(&account("a", "127.0.0.1", server.0).replace("password-env = \"MAIL_PASSWORD\"", source));
+        let home =
+            Home::with(&account("a", "127.0.0.1", server.port).replace("password-env = \"MAIL_PASSWORD\"", source));
         let run = home.run(&["sync"]);
         assert_eq!(run.exit, exit, "{source} {run:?}");
         assert!(run.err.contains(what), "{source} {run:?}");
@@ -334,44 +338,51 @@ fn what_nobody_reads_is_no_failure() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
 
-/// A server that greets, lists what it can and then says nothing to anybody.
-struct Greeter(u16);
+/// A server that greets, tells what it can, and then says nothing to anybody.
+struct Greeter {
+    port: u16,
+    /// Hears of each command that gets no answer.
+    unanswered: Receiver<()>,
+}
 
 impl Greeter {
     fn start() -> Self {
-        use std::io::{BufRead, BufReader, Write};
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
+        let (heard, unanswered) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let _ = stream.write_all(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] here\r\n");
-                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                while let Some(Ok(line)) = lines.next() {
-                    if line.contains("CAPABILITY") {
-                        let tag = line.split(' ').next().unwrap();
-                        let answer = format!("* CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR\r\n{tag} OK done\r\n");
-                        let _ = stream.write_all(answer.as_bytes());
-                    }
-                }
+                let _ = Self::serve(stream.unwrap(), &heard);
             }
         });
-        Self(port)
+        Self { port, unanswered }
+    }
+
+    fn serve(mut stream: TcpStream, heard: &Sender<()>) -> std::io::Result<()> {
+        stream.write_all(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] here\r\n")?;
+        for line in BufReader::new(stream.try_clone()?).lines() {
+            let line = line?;
+            match line.split_once(' ') {
+                Some((tag, "CAPABILITY")) => {
+                    let answer = format!("* CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR\r\n{tag} OK done\r\n");
+                    stream.write_all(answer.as_bytes())?;
+                }
+                _ => drop(heard.send(())),
+            }
+        }
+        Ok(())
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn a_signal_stops_it_with_its_code() {
     let server = Greeter::start();
-    let home = Home::with(&account("a", "127.0.0.1", server.0));
+    let home = Home::with(&account("a", "127.0.0.1", server.port));
     for (signal, exit) in [("INT", 130), ("TERM", 143)] {
         let mut command = home.command(&["sync", "--json"]);
-        command
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(1000));
+        server.unanswered.recv_timeout(Duration::from_secs(30)).unwrap();
         let kill = Command::new("kill")
             .args(["-s", signal, &child.id().to_string()])
             .status()

@@ -85,9 +85,8 @@ mod tests {
 
     #[test]
     fn accounts_are_worked_on_side_by_side() {
-        let text: String = (0..9)
-            .map(|n| format!("[accounts.a{n}]\nhost = \"h\"\nuser = \"u\"\npassword-env = \"P\"\n"))
-            .collect();
+        let account = |n| format!("[accounts.a{n}]\nhost = \"h\"\nuser = \"u\"\npassword-env = \"P\"\n");
+        let text = (0..9).map(account).collect::<Vec<_>>().concat();
         let config = Config::parse(&text, Path::new("/c"), &Environment::of([])).unwrap();
         let accounts: Vec<&Account> = config.accounts.values().collect();
         let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));

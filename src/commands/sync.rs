@@ -22,6 +22,10 @@ use crate::report::{AccountReport, Job, Report};
 ///
 /// It can be stopped at any moment, by any means; the next run goes on from there.
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own on the command line"
+)]
 pub struct Sync {
     /// The accounts; without any, all that have a maildir
     #[arg(value_name = "ACCOUNT")]

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::error::{Failure, Kind, Result};
 
 /// Environment variables by name. A value of its own, so that tests need not change the process's.
-pub struct Environment(Box<dyn Fn(&str) -> Option<String>>);
+pub struct Environment(Box<Lookup>);
+
+type Lookup = dyn Fn(&str) -> Option<String>;
 
 impl Environment {
     /// The process's own. Variables that are not UTF-8 count as not set.

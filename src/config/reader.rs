@@ -94,7 +94,7 @@ impl<'a> Table<'a> {
             key: key.get_ref().as_ref(),
             key_span: key.span(),
             span: value.span(),
-            value: value.get_ref(),
+            content: value.get_ref(),
         })
     }
 }
@@ -105,7 +105,7 @@ pub(super) struct Value<'a> {
     pub(super) key: &'a str,
     key_span: Range<usize>,
     span: Range<usize>,
-    value: &'a DeValue<'a>,
+    content: &'a DeValue<'a>,
 }
 
 impl<'a> Value<'a> {
@@ -120,7 +120,7 @@ impl<'a> Value<'a> {
     }
 
     fn wrong_type(&self, wanted: &str) -> Failure {
-        let found = match self.value {
+        let found = match self.content {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "a whole number",
             DeValue::Float(_) => "a fraction",
@@ -134,7 +134,9 @@ impl<'a> Value<'a> {
 
     /// The value as a string.
     pub(super) fn string(&self) -> Result<&'a str> {
-        self.value.as_str().ok_or_else(|| self.wrong_type("a string in quotes"))
+        self.content
+            .as_str()
+            .ok_or_else(|| self.wrong_type("a string in quotes"))
     }
 
     /// The value as a string that is not empty and holds no control characters.
@@ -153,7 +155,7 @@ impl<'a> Value<'a> {
     pub(super) fn number(&self, range: std::ops::RangeInclusive<u64>) -> Result<u64> {
         let (from, to) = (*range.start(), *range.end());
         let number = self
-            .value
+            .content
             .as_integer()
             .ok_or_else(|| self.wrong_type("a whole number"))?;
         u64::from_str_radix(number.as_str(), number.radix())
@@ -164,12 +166,12 @@ impl<'a> Value<'a> {
 
     /// Whether the value is a number.
     pub(super) fn is_number(&self) -> bool {
-        self.value.is_integer()
+        self.content.is_integer()
     }
 
     /// The value as true or false.
     pub(super) fn boolean(&self) -> Result<bool> {
-        self.value.as_bool().ok_or_else(|| self.wrong_type("true or false"))
+        self.content.as_bool().ok_or_else(|| self.wrong_type("true or false"))
     }
 
     /// The value as one of these words, and what it stands for.
@@ -194,7 +196,7 @@ impl<'a> Value<'a> {
 
     /// The values of a list.
     pub(super) fn list(&self) -> Result<Vec<Value<'a>>> {
-        let DeValue::Array(array) = self.value else {
+        let DeValue::Array(array) = self.content else {
             return Err(self.wrong_type("a list"));
         };
         Ok(array
@@ -204,24 +206,24 @@ impl<'a> Value<'a> {
                 key: self.key,
                 key_span: self.key_span.clone(),
                 span: item.span(),
-                value: item.get_ref(),
+                content: item.get_ref(),
             })
             .collect())
     }
 
     /// Whether the value is a list.
     pub(super) fn is_list(&self) -> bool {
-        self.value.is_array()
+        self.content.is_array()
     }
 
     /// Whether the value is a table.
     pub(super) fn is_table(&self) -> bool {
-        self.value.is_table()
+        self.content.is_table()
     }
 
     /// The value as a table; `place` is what messages call it.
     pub(super) fn table(&self, place: impl Into<String>) -> Result<Table<'a>> {
-        let DeValue::Table(entries) = self.value else {
+        let DeValue::Table(entries) = self.content else {
             return Err(self.wrong_type("a table"));
         };
         Ok(Table {

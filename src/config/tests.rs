@@ -145,155 +145,156 @@ fn gmail_keeps_archived_mail_in_all_only() {
     }
 }
 
-/// Each refusal: what was written after the first five lines, and the place and beginning of what is said.
+/// Each refusal: what was written after the first five lines, the place and beginning of what is said, and the hint.
+const REFUSALS: &[(&str, &str, Option<&str>)] = &[
+    (
+        "hots = 1",
+        "6:1: unknown key \"hots\" in [accounts.personal]",
+        Some("did you mean \"host\"?"),
+    ),
+    (
+        "  archive = \"~/a\"",
+        "6:3: unknown key \"archive\" in [accounts.personal]",
+        None,
+    ),
+    (
+        "password = \"x\"",
+        "6:1: unknown key \"password\" in [accounts.personal]",
+        None,
+    ),
+    (
+        "port = \"993\"",
+        "6:8: \"port\" must be a whole number, not a string",
+        None,
+    ),
+    ("port = 70000", "6:8: \"port\" must be from 1 to 65535", None),
+    ("port = 0xFFFFF", "6:8: \"port\" must be from 1 to 65535", None),
+    ("connections = -1", "6:15: \"connections\" must be from 1 to 32", None),
+    (
+        "tls = \"startls\"",
+        "6:7: \"tls\" must be one of \"implicit\", \"starttls\", \"none\", not \"startls\"",
+        Some("did you mean \"starttls\"?"),
+    ),
+    (
+        "tls = \"none\"",
+        "6:7: tls = \"none\" would send the password to imap.example.org",
+        None,
+    ),
+    (
+        "timeout = \"soon\"",
+        "6:11: \"timeout\": \"soon\" is no length of time",
+        None,
+    ),
+    (
+        "tls-fingerprint = \"00\"",
+        "6:19: \"tls-fingerprint\": a fingerprint is SHA-256",
+        None,
+    ),
+    (
+        "password-file = \"x\"",
+        "4:1: \"password-file\" and \"password-env\" exclude each other",
+        None,
+    ),
+    (
+        "ca-file = \"$NONE/x\"",
+        "6:11: \"ca-file\": the environment variable NONE is not set",
+        None,
+    ),
+    (
+        "attic = \"~/Mail/attic\"",
+        "6:9: the attic /home/me/Mail/attic lies within the Maildir",
+        None,
+    ),
+    ("attic-days = 0", "6:14: \"attic-days\" must be from 1 to 36500", None),
+    (
+        "max-delete = 25",
+        "6:14: \"max-delete\" must be a string in quotes, not a whole number",
+        None,
+    ),
+    ("auth = []", "6:8: \"auth\" allows nothing", None),
+    (
+        "auth = [\"plain\", \"xoauth2\"]",
+        "6:8: \"auth\" mixes mechanisms",
+        None,
+    ),
+    (
+        "auth = [\"plian\"]",
+        "6:9: \"auth\" must be one of",
+        Some("did you mean \"plain\"?"),
+    ),
+    (
+        "policy = \"mirror\"",
+        "6:10: \"policy\" must be one of \"sync\", \"pull\", \"push\"",
+        None,
+    ),
+    (
+        "policy = { left = { new = \"undo\" } }",
+        "6:27: \"new\" must be one of \"spread\", \"keep\"",
+        None,
+    ),
+    (
+        "policy = { lift = {} }",
+        "6:12: unknown key \"lift\" in \"policy\"",
+        Some("did you mean \"left\"?"),
+    ),
+    (
+        "mailboxes = { exclude = ['\\Jnk'] }",
+        "6:26: \"exclude\": there is no role \\Jnk; did you mean \\Junk?",
+        None,
+    ),
+    ("mailboxes = { include = [] }", "6:13: \"include\" is empty", None),
+    (
+        "map = { a = \"x\", b = \"x\" }",
+        "6:22: \"map\": two names are mapped to \"x\"",
+        None,
+    ),
+    (
+        "info-separator = \",\"",
+        "6:18: \"info-separator\": \",\" cannot separate",
+        None,
+    ),
+    ("host = \"x\"", "6:1: duplicate key", None),
+    ("é = 1\n", "6:1: ", None),
+    (
+        "[accounts.\"a/b\"]",
+        "6:11: the account name \"a/b\" holds a character",
+        None,
+    ),
+    (
+        "[account.x]",
+        "6:2: unknown key \"account\" at the top level",
+        Some("did you mean \"accounts\"?"),
+    ),
+    (
+        "[accounts.z]\nhost = \"h\"\nuser = \"u\"\npassword-env = \"P\"\nmaildir = \"~/Mail/z\"",
+        "10:11: the Maildirs of \"personal\" and \"z\" lie within one another",
+        None,
+    ),
+    (
+        "[accounts.z]\nhost = \"h\"\nuser = \"u\"",
+        "6:11: where the password comes from is missing in [accounts.z]",
+        None,
+    ),
+    (
+        "[accounts.z]\nuser = \"u\"",
+        "6:11: \"host\" is missing in [accounts.z]",
+        None,
+    ),
+    (
+        "[accounts.z]\nhost = \"h\"\nuser = \"\\u001b\"\npassword-env = \"P\"",
+        "8:8: \"user\" holds a control character",
+        None,
+    ),
+    (
+        "[accounts.z]\nhost = \"h\"\nuser = \"u\"\npassword-env = \"P\"\nlayout = \"auto\"",
+        "10:1: \"layout\" says nothing without \"maildir\"",
+        None,
+    ),
+];
+
 #[test]
 fn what_is_wrong_is_said_with_its_place() {
-    let rows: &[(&str, &str, Option<&str>)] = &[
-        (
-            "hots = 1",
-            "6:1: unknown key \"hots\" in [accounts.personal]",
-            Some("did you mean \"host\"?"),
-        ),
-        (
-            "  archive = \"~/a\"",
-            "6:3: unknown key \"archive\" in [accounts.personal]",
-            None,
-        ),
-        (
-            "password = \"x\"",
-            "6:1: unknown key \"password\" in [accounts.personal]",
-            None,
-        ),
-        (
-            "port = \"993\"",
-            "6:8: \"port\" must be a whole number, not a string",
-            None,
-        ),
-        ("port = 70000", "6:8: \"port\" must be from 1 to 65535", None),
-        ("port = 0xFFFFF", "6:8: \"port\" must be from 1 to 65535", None),
-        ("connections = -1", "6:15: \"connections\" must be from 1 to 32", None),
-        (
-            "tls = \"startls\"",
-            "6:7: \"tls\" must be one of \"implicit\", \"starttls\", \"none\", not \"startls\"",
-            Some("did you mean \"starttls\"?"),
-        ),
-        (
-            "tls = \"none\"",
-            "6:7: tls = \"none\" would send the password to imap.example.org",
-            None,
-        ),
-        (
-            "timeout = \"soon\"",
-            "6:11: \"timeout\": \"soon\" is no length of time",
-            None,
-        ),
-        (
-            "tls-fingerprint = \"00\"",
-            "6:19: \"tls-fingerprint\": a fingerprint is SHA-256",
-            None,
-        ),
-        (
-            "password-file = \"x\"",
-            "4:1: \"password-file\" and \"password-env\" exclude each other",
-            None,
-        ),
-        (
-            "ca-file = \"$NONE/x\"",
-            "6:11: \"ca-file\": the environment variable NONE is not set",
-            None,
-        ),
-        (
-            "attic = \"~/Mail/attic\"",
-            "6:9: the attic /home/me/Mail/attic lies within the Maildir",
-            None,
-        ),
-        ("attic-days = 0", "6:14: \"attic-days\" must be from 1 to 36500", None),
-        (
-            "max-delete = 25",
-            "6:14: \"max-delete\" must be a string in quotes, not a whole number",
-            None,
-        ),
-        ("auth = []", "6:8: \"auth\" allows nothing", None),
-        (
-            "auth = [\"plain\", \"xoauth2\"]",
-            "6:8: \"auth\" mixes mechanisms",
-            None,
-        ),
-        (
-            "auth = [\"plian\"]",
-            "6:9: \"auth\" must be one of",
-            Some("did you mean \"plain\"?"),
-        ),
-        (
-            "policy = \"mirror\"",
-            "6:10: \"policy\" must be one of \"sync\", \"pull\", \"push\"",
-            None,
-        ),
-        (
-            "policy = { left = { new = \"undo\" } }",
-            "6:27: \"new\" must be one of \"spread\", \"keep\"",
-            None,
-        ),
-        (
-            "policy = { lift = {} }",
-            "6:12: unknown key \"lift\" in \"policy\"",
-            Some("did you mean \"left\"?"),
-        ),
-        (
-            "mailboxes = { exclude = ['\\Jnk'] }",
-            "6:26: \"exclude\": there is no role \\Jnk; did you mean \\Junk?",
-            None,
-        ),
-        ("mailboxes = { include = [] }", "6:13: \"include\" is empty", None),
-        (
-            "map = { a = \"x\", b = \"x\" }",
-            "6:22: \"map\": two names are mapped to \"x\"",
-            None,
-        ),
-        (
-            "info-separator = \",\"",
-            "6:18: \"info-separator\": \",\" cannot separate",
-            None,
-        ),
-        ("host = \"x\"", "6:1: duplicate key", None),
-        ("é = 1\n", "6:1: ", None),
-        (
-            "[accounts.\"a/b\"]",
-            "6:11: the account name \"a/b\" holds a character",
-            None,
-        ),
-        (
-            "[account.x]",
-            "6:2: unknown key \"account\" at the top level",
-            Some("did you mean \"accounts\"?"),
-        ),
-        (
-            "[accounts.z]\nhost = \"h\"\nuser = \"u\"\npassword-env = \"P\"\nmaildir = \"~/Mail/z\"",
-            "10:11: the Maildirs of \"personal\" and \"z\" lie within one another",
-            None,
-        ),
-        (
-            "[accounts.z]\nhost = \"h\"\nuser = \"u\"",
-            "6:11: where the password comes from is missing in [accounts.z]",
-            None,
-        ),
-        (
-            "[accounts.z]\nuser = \"u\"",
-            "6:11: \"host\" is missing in [accounts.z]",
-            None,
-        ),
-        (
-            "[accounts.z]\nhost = \"h\"\nuser = \"\\u001b\"\npassword-env = \"P\"",
-            "8:8: \"user\" holds a control character",
-            None,
-        ),
-        (
-            "[accounts.z]\nhost = \"h\"\nuser = \"u\"\npassword-env = \"P\"\nlayout = \"auto\"",
-            "10:1: \"layout\" says nothing without \"maildir\"",
-            None,
-        ),
-    ];
-    for &(more, what, hint) in rows {
+    for &(more, what, hint) in REFUSALS {
         let failure = parse(&with(more)).unwrap_err();
         assert_eq!(failure.kind, Kind::Config, "{more}");
         let expected = format!("{FILE}:{what}");

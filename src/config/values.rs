@@ -118,9 +118,10 @@ pub(super) const POLICIES: [(&str, Policy); 3] =
 const RULES: [(&str, Rule); 3] = [("spread", Rule::Spread), ("keep", Rule::Keep), ("undo", Rule::Undo)];
 
 type Field = fn(&mut SidePolicy) -> &mut Rule;
+type Words = &'static [(&'static str, Rule)];
 
 /// Each kind of change, where its rule is kept and what it can be.
-pub(super) const CHANGES: [(&str, Field, &[(&str, Rule)]); 4] = [
+pub(super) const CHANGES: [(&str, Field, Words); 4] = [
     ("new", |side| &mut side.new, RULES.split_at(2).0),
     ("flags", |side| &mut side.flags, &RULES),
     ("removals", |side| &mut side.removals, &RULES),

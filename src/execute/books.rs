@@ -35,6 +35,9 @@ impl Executor<'_> {
         let state = self.scene.state;
         let from = to.other();
         let unseen = !self.scene.stores[to as usize].keeps_flags();
+        if let (true, Some(id), false) = (unseen, id, given.is_empty()) {
+            self.sent.entry(mailbox).or_default().insert(id);
+        }
         let target = Half {
             id,
             flags: given,

@@ -93,6 +93,7 @@ pub fn run(plan: &Plan, scene: Scene<'_>) -> (Outcome, Result<()>) {
         outcome: Outcome::default(),
         met: BTreeMap::new(),
         blocked: BTreeSet::new(),
+        sent: BTreeMap::new(),
         late: Vec::new(),
     };
     let result = executor.phases(plan);
@@ -108,6 +109,8 @@ struct Executor<'a> {
     met: BTreeMap<(MailboxId, Side), IdSet>,
     /// Mailboxes in which nothing more is done in this run.
     blocked: BTreeSet<MailboxId>,
+    /// Messages that were sent with flags, of which a server can drop some without a word: looked at once they are there.
+    sent: BTreeMap<MailboxId, IdSet>,
     /// Changes of flags that only showed while messages met.
     late: Vec<Step>,
 }
@@ -120,6 +123,7 @@ impl Executor<'_> {
         self.change_mailboxes(steps(Phase::Create))?;
         for (phase, to) in [(Phase::CopyLeft, Side::Left), (Phase::CopyRight, Side::Right)] {
             self.copy(steps(phase), to)?;
+            self.look_at_sent(to)?;
         }
         let late = std::mem::take(&mut self.late);
         self.set_flags(steps(Phase::Flags).chain(&late))?;

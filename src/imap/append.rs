@@ -69,7 +69,7 @@ impl Upload {
     }
 
     fn landed(self, id: Option<Id>, account: &Account, answers: &Answers) {
-        let validity = id.and_then(|_| account.memory().validity.get(&self.to.raw).copied());
+        let validity = id.and_then(|_| account.memory().told(&self.to.raw));
         let done = Done::Landed {
             head: self.head,
             identity: self.identity,
@@ -290,8 +290,11 @@ impl Line<'_, '_> {
             return None;
         };
         let mut memory = self.account.memory();
-        let expected = *memory.validity.entry(upload.to.raw.clone()).or_insert(*validity);
-        (expected == *validity && ids.len() == 1).then(|| ids.first()).flatten()
+        memory.see(&upload.to.raw, *validity);
+        let expected = memory.expected(&upload.to.raw);
+        (expected == Some(*validity) && ids.len() == 1)
+            .then(|| ids.first())
+            .flatten()
     }
 
     /// The connection is lost: what went out in full may have arrived, and is never sent again.

@@ -31,10 +31,7 @@ pub(super) fn changes(account: &Account, since: &[Since], news: &mut dyn FnMut(N
     crew::spread(account, slots, work, &mut |(id, seen)| {
         if let (Seen::Opened { validity, .. }, Some(raw)) = (&seen, names.get(&id)) {
             // From now on the caller's ids are meant under this one.
-            account
-                .memory()
-                .validity
-                .insert((*raw).clone(), validity & u64::from(u32::MAX));
+            account.memory().tell(raw, *validity);
         }
         news((id, seen));
     })
@@ -320,15 +317,32 @@ mod tests {
 
     const THEN: &str = "v=7 n=10 m=3 q=40";
 
+    /// What, capabilities, checkpoint, lines, news.
+    type Row = (
+        &'static str,
+        &'static str,
+        Option<&'static str>,
+        Scene,
+        &'static [&'static str],
+    );
+
+    const ALL: &str = "* ESEARCH (TAG \"x\") UID ALL 4,6,9\n$ OK";
+
+    fn check(rows: Vec<Row>) {
+        for (what, capabilities, then, scene, wanted) in rows {
+            let seen = news(capabilities, vec![scene], &[since("A", then, "1,4,6")]);
+            assert_eq!(seen, wanted, "{what}");
+        }
+    }
+
     #[test]
-    fn the_ladder() {
-        let all = "* ESEARCH (TAG \"x\") UID ALL 4,6,9\n$ OK";
-        let rows: Vec<(&str, &'static str, Option<&str>, Scene, &[&str])> = vec![
+    fn the_ladder_without_modseqs() {
+        check(vec![
             (
                 "never seen",
                 QRESYNC,
                 None,
-                vec![("EXAMINE \"A\"", OPEN), ("UID SEARCH RETURN (ALL) ALL", all)],
+                vec![("EXAMINE \"A\"", OPEN), ("UID SEARCH RETURN (ALL) ALL", ALL)],
                 &["opened 0+7", "added 4,6,9", "up to v=7 n=10 m=3 q=50"],
             ),
             (
@@ -344,6 +358,31 @@ mod tests {
                 ],
                 &["opened 0+7", "added 4,6,9", "up to v=7 n=10 m=3 q=50"],
             ),
+            (
+                "plain",
+                "",
+                Some("v=7 n=10 m=3 q=0"),
+                vec![
+                    ("EXAMINE \"A\"", OPEN),
+                    (
+                        "UID FETCH 1:* (FLAGS)",
+                        "* 1 FETCH (UID 4 FLAGS ())\n* 2 FETCH (FLAGS (a) UID 6)\n* 3 FETCH (UID 9 FLAGS (b))\n$ OK",
+                    ),
+                ],
+                &[
+                    "opened 0+7",
+                    "flags [(4, ()), (6, (a))]",
+                    "added 9",
+                    "removed 1",
+                    "up to v=7 n=10 m=3 q=50",
+                ],
+            ),
+        ]);
+    }
+
+    #[test]
+    fn the_ladder_with_modseqs() {
+        check(vec![
             (
                 "QRESYNC adds up",
                 QRESYNC,
@@ -372,7 +411,7 @@ mod tests {
                          * VANISHED (EARLIER) 1,4\n* 3 FETCH (UID 9 FLAGS ())\n$ OK open",
                     ),
                     ("EXAMINE \"A\"", OPEN),
-                    ("UID SEARCH RETURN (ALL) ALL", all),
+                    ("UID SEARCH RETURN (ALL) ALL", ALL),
                 ],
                 &["opened 0+7", "added 9", "removed 1", "up to v=7 n=10 m=3 q=50"],
             ),
@@ -403,34 +442,11 @@ mod tests {
                         "* 3 FETCH (UID 9 FLAGS ())\n$ OK",
                     ),
                     ("EXAMINE \"A\"", OPEN),
-                    ("UID SEARCH RETURN (ALL) ALL", all),
+                    ("UID SEARCH RETURN (ALL) ALL", ALL),
                 ],
                 &["opened 0+7", "added 9", "removed 1", "up to v=7 n=10 m=3 q=50"],
             ),
-            (
-                "plain",
-                "",
-                Some("v=7 n=10 m=3 q=0"),
-                vec![
-                    ("EXAMINE \"A\"", OPEN),
-                    (
-                        "UID FETCH 1:* (FLAGS)",
-                        "* 1 FETCH (UID 4 FLAGS ())\n* 2 FETCH (FLAGS (a) UID 6)\n* 3 FETCH (UID 9 FLAGS (b))\n$ OK",
-                    ),
-                ],
-                &[
-                    "opened 0+7",
-                    "flags [(4, ()), (6, (a))]",
-                    "added 9",
-                    "removed 1",
-                    "up to v=7 n=10 m=3 q=50",
-                ],
-            ),
-        ];
-        for (what, capabilities, then, scene, wanted) in rows {
-            let seen = news(capabilities, vec![scene], &[since("A", then, "1,4,6")]);
-            assert_eq!(seen, wanted, "{what}");
-        }
+        ]);
     }
 
     #[test]

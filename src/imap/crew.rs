@@ -213,8 +213,8 @@ fn run<T: Task>(
     let outcome = worker(queue);
     let last = queue.leaves();
     let Err(failure) = outcome else { return };
-    if !last && failure.kind == Kind::Temporary {
-        // The others take over; the server may not want so many of us.
+    if !last && matches!(failure.kind, Kind::Temporary | Kind::Login) {
+        // The others take over. The server may not want so many of us: some say so by refusing a login that worked before.
         account.lower_limit(account.limit() - 1);
         return;
     }

@@ -63,7 +63,7 @@ fn create(account: &Account, conn: &mut Conn, path: &MailboxPath) -> Attempt {
     }
     let validity = tried.status.uidvalidity;
     if let Some(validity) = validity {
-        account.memory().validity.insert(raw.clone(), validity);
+        account.memory().tell(&raw, validity);
     }
     Ok(Ok(Done::Created { raw, validity }))
 }
@@ -121,8 +121,8 @@ fn rename(account: &Account, conn: &mut Conn, from: &RawName, to: &MailboxPath) 
     pipeline.push(Command::new("UNSUBSCRIBE").mailbox(from), ());
     while pipeline.next(&mut Keep)?.is_some() {}
     let mut memory = account.memory();
-    if let Some(validity) = memory.validity.remove(from) {
-        memory.validity.insert(raw.clone(), validity);
+    if let Some(validity) = memory.forget(from) {
+        memory.tell(&raw, validity);
     }
     drop(memory);
     Ok(Ok(Done::Renamed { raw }))
@@ -148,7 +148,7 @@ fn delete(account: &Account, conn: &mut Conn, raw: &RawName) -> Attempt {
         let what = format!("the server does not tell whether the mailbox is empty: {}", reply.text);
         return Ok(Err(Failure::mailbox(what)));
     }
-    let expected = account.memory().validity.get(raw).copied();
+    let expected = account.memory().expected(raw);
     if expected.is_some() && status.uidvalidity.is_some() && expected != status.uidvalidity {
         return Ok(Err(Failure::mailbox(
             "the mailbox was replaced by another one while homing ran",
@@ -169,7 +169,7 @@ fn delete(account: &Account, conn: &mut Conn, raw: &RawName) -> Attempt {
         ))));
     }
     conn.ask(Command::new("UNSUBSCRIBE").mailbox(raw), |_| ())?;
-    account.memory().validity.remove(raw);
+    account.memory().forget(raw);
     Ok(Ok(Done::Deleted))
 }
 

@@ -141,7 +141,7 @@ struct Sent {
 }
 
 fn send(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, verb: &str, ids: &IdSet) -> Result<Sent> {
-    let expected = place.account.memory().validity.get(&transfer.to).copied();
+    let expected = place.account.memory().expected(&transfer.to);
     let mut sent = Sent {
         pairs: Pairs::new(),
         refused: IdSet::new(),

@@ -41,10 +41,42 @@ pub(super) struct Memory {
     pub(super) spelling: Option<Spelling>,
     /// Names are UTF-8, as the capabilities told.
     pub(super) utf8: bool,
-    /// The UIDVALIDITY that the caller was told last; ids given to us are meant under it.
-    pub(super) validity: HashMap<RawName, u64>,
+    /// The validity that the caller was told last; ids given to us are meant under it.
+    told: HashMap<RawName, u64>,
+    /// UIDVALIDITY as seen otherwise, where the caller was told nothing.
+    seen: HashMap<RawName, u64>,
     /// What each mailbox holds for good, as SELECT told.
     pub(super) permanent: HashMap<RawName, Holds>,
+}
+
+impl Memory {
+    /// The UIDVALIDITY under which the caller knows a mailbox; nothing is changed under another one.
+    pub(super) fn expected(&self, mailbox: &RawName) -> Option<u64> {
+        let told = self.told.get(mailbox).map(|told| told & u64::from(u32::MAX));
+        told.or_else(|| self.seen.get(mailbox).copied())
+    }
+
+    /// The validity that the caller was told.
+    pub(super) fn told(&self, mailbox: &RawName) -> Option<u64> {
+        self.told.get(mailbox).copied()
+    }
+
+    /// The caller is told a validity.
+    pub(super) fn tell(&mut self, mailbox: &RawName, validity: u64) {
+        self.told.insert(mailbox.clone(), validity);
+    }
+
+    /// A UIDVALIDITY was seen; what was known before stands, since the caller's ids are meant under that.
+    pub(super) fn see(&mut self, mailbox: &RawName, validity: u64) {
+        self.seen.entry(mailbox.clone()).or_insert(validity);
+    }
+
+    /// The mailbox is gone, or has another name.
+    pub(super) fn forget(&mut self, mailbox: &RawName) -> Option<u64> {
+        self.permanent.remove(mailbox);
+        self.seen.remove(mailbox);
+        self.told.remove(mailbox)
+    }
 }
 
 /// What flags a mailbox can hold.

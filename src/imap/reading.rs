@@ -170,7 +170,7 @@ impl<C: Chunk> Reader<'_, '_, C> {
         self.open.selected.note_code(reply);
         let selected = std::mem::take(&mut self.open.selected);
         self.open.failure = if reply.is_ok() {
-            let expected = self.account.memory().validity.get(name).copied();
+            let expected = self.account.memory().expected(name);
             let same = expected.is_none() || expected == selected.validity;
             let what = "the mailbox was replaced by another one while homing ran";
             (!same).then(|| Failure::mailbox(what))

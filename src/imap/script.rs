@@ -151,15 +151,12 @@ impl Peer {
 pub(super) fn write(capabilities: &'static str, scenes: Vec<Scene>, jobs: Vec<WriteJob>) -> (Vec<String>, Vec<String>) {
     let script = Script::new(capabilities, scenes);
     for (name, validity) in [("A", 7), ("B", 8)] {
-        script
-            .imap
-            .account
-            .memory()
-            .validity
-            .insert(RawName::new(name), validity);
+        script.imap.account.memory().tell(&RawName::new(name), validity);
     }
     let (sender, inbox) = sync_channel(jobs.len());
-    jobs.into_iter().for_each(|job| sender.send(job).unwrap());
+    for job in jobs {
+        sender.send(job).unwrap();
+    }
     drop(sender);
     let (done, outcomes) = sync_channel(1000);
     script.imap.write(inbox, done).unwrap();

@@ -218,9 +218,8 @@ impl Told {
                 .statuses
                 .get(&key(name.raw.as_bytes()))
                 .and_then(|items| items.uidvalidity);
-            // Never over what the caller was told before: its ids are meant under that.
             if let Some(validity) = told {
-                memory.validity.entry(name.raw.clone()).or_insert(validity);
+                memory.see(&name.raw, validity);
             }
         }
     }

@@ -300,7 +300,7 @@ pub(super) fn open(account: &Account, conn: &mut Conn, mailbox: &RawName) -> Res
     }
     memory.permanent.insert(mailbox.clone(), Holds::new(&selected));
     // DESIGN 8a "Voided UIDs": nothing is changed under ids that may mean other messages.
-    let expected = memory.validity.get(mailbox).copied();
+    let expected = memory.expected(mailbox);
     if expected.is_none() || expected != selected.validity {
         let what = "the mailbox is not the one that was looked at: it was replaced meanwhile";
         return Ok(Err(Failure::mailbox(what)));

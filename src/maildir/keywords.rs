@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::disk::{if_there, replace_file, small_file};
+use super::disk::{if_there, small_file};
 use super::filename::{FileName, PASSED, SYSTEM_LETTERS};
 use super::place::{Place, Stamp};
 use super::store::Shared;
@@ -190,28 +190,27 @@ impl Shared {
         self.keywords(place)
     }
 
-    /// Adds lines under the lock that Dovecot takes: the new file, created exclusively, is the lock.
+    /// Adds lines under the lock that Dovecot takes: the new file, created exclusively, is the lock. What is there is read
+    /// only once the lock is held, or a letter given by somebody else meanwhile would get a second meaning.
     fn add_keywords(&self, place: &Place, flags: &Flags) -> io::Result<()> {
         let path = place.keywords();
         let lock = place.path.join("dovecot-keywords.lock");
         let used = self.letters_in_use(place)?;
-        let begun = std::time::Instant::now();
-        loop {
-            let text = if_there(fs::read(&path))?.unwrap_or_default();
-            let mut keywords = Keywords::parse(text);
+        let mut new = take_lock(&lock)?;
+        let written = if_there(fs::read(&path)).and_then(|text| {
+            let mut keywords = Keywords::parse(text.unwrap_or_default());
             if !keywords.extend(flags, &used) {
-                return Ok(());
+                return fs::remove_file(&lock);
             }
-            match replace_file(&path, &lock, &keywords.text) {
-                Err(err) if err.kind() == io::ErrorKind::AlreadyExists && begun.elapsed() < WAIT => {
-                    if is_stale(&lock) {
-                        fs::remove_file(&lock)?;
-                    }
-                    thread::sleep(Duration::from_millis(20));
-                }
-                other => return other,
-            }
+            new.write_all(&keywords.text)?;
+            new.sync_all()?;
+            fs::rename(&lock, &path)
+        });
+        if written.is_err() {
+            // Left behind, it would keep everybody out until it is old.
+            let _ = fs::remove_file(&lock);
         }
+        written
     }
 
     /// Keyword letters in the names of files, which a lost `dovecot-keywords` must not give a new meaning.
@@ -224,6 +223,22 @@ impl Shared {
             used.dedup();
         }
         Ok(used)
+    }
+}
+
+/// Waits for whoever holds the lock, but not for the dead and not for ever.
+fn take_lock(lock: &std::path::Path) -> io::Result<fs::File> {
+    let begun = std::time::Instant::now();
+    loop {
+        match fs::File::create_new(lock) {
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists && begun.elapsed() < WAIT => {
+                if is_stale(lock) {
+                    if_there(fs::remove_file(lock))?;
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+            other => return other,
+        }
     }
 }
 
@@ -299,6 +314,25 @@ mod tests {
             (Some("0 k00"), Some("25 k25"))
         );
         assert!(!place.path.join("dovecot-keywords.lock").exists());
+    }
+
+    /// Threads that deliver at the same time once gave one letter to two keywords.
+    #[test]
+    fn every_keyword_has_a_letter_of_its_own() {
+        let it = Fixture::new();
+        let place = it.mailbox("INBOX");
+        let names: Vec<Flags> = (0..12).map(|n| flags(&format!("k{n}"))).collect();
+        let given: Vec<Vec<u8>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = names
+                .iter()
+                .map(|keyword| scope.spawn(|| it.shared().keywords_for(&place, keyword).unwrap().letters(keyword)))
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let keywords = it.shared().keywords(&place).unwrap();
+        for (letters, keyword) in given.iter().zip(&names) {
+            assert_eq!((letters.len(), letters), (1, &keywords.letters(keyword)), "{keyword}");
+        }
     }
 
     #[test]

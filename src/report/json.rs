@@ -88,7 +88,8 @@ struct Status {
 
 #[derive(Serialize)]
 struct Run {
-    run: u64,
+    #[serde(rename = "run")]
+    number: u64,
     begun: Option<String>,
     ended: Option<String>,
     exit: Option<u8>,
@@ -201,7 +202,7 @@ impl<'a> From<&'a PlanLine> for Step<'a> {
 impl From<&LastRun> for Run {
     fn from(run: &LastRun) -> Self {
         Self {
-            run: run.run,
+            number: run.run,
             begun: time(run.begun),
             ended: run.ended.and_then(time),
             exit: run.exit,

@@ -280,3 +280,32 @@ fn lists_are_aligned() {
     let status = Report::new(Job::Status, vec![AccountReport::new("a"), AccountReport::new("long")]);
     assert_eq!(status.output(NORMAL), "a     never run\nlong  never run\n");
 }
+
+#[test]
+fn what_is_held_for_one_reason_has_its_ways_out_once() {
+    let mut account = account(&[], true, None);
+    let mut more = |guard, mailbox: &str, ways_out: &[&str]| {
+        account.held_back.push(HeldBack {
+            guard,
+            mailbox: mailbox.into(),
+            ways_out: ways_out.iter().map(ToString::to_string).collect(),
+            ..held()
+        });
+    };
+    let same: Vec<String> = held().ways_out;
+    more(
+        "max-delete",
+        "Work",
+        &same.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    more("adoption", "Old", &["homing sync a --push sends them"]);
+    let text = "\
+held back: a: not removed on the server: 40 messages in INBOX (max-delete)
+held back: a: not removed on the server: 40 messages in Work (max-delete)
+  homing sync a --allow-deletes removes them
+  homing sync a --pull brings them back
+held back: a: not copied to the server: 40 messages in Old (much of this Maildir is new to it)
+  homing sync a --push sends them
+";
+    assert_eq!(Report::new(Job::Sync, vec![account]).complaints(NORMAL), text);
+}

@@ -104,8 +104,11 @@ impl Report {
                 let what = format!("{}: {}", account.name, error.what);
                 complain(&mut out, &style.red("error:"), &what, error.hint.as_deref());
             }
-            for held in &account.held_back {
-                held_back(&mut out, &account.name, held, style);
+            for (n, held) in account.held_back.iter().enumerate() {
+                // What holds for several mailboxes is said once, after the last of them.
+                let next = account.held_back.get(n + 1);
+                let ways_out = next.is_none_or(|next| next.ways_out != held.ways_out);
+                held_back(&mut out, &account.name, held, ways_out, style);
             }
             for problem in &account.problems {
                 let wanted = self.job == Some(Job::Status) || style.verbosity == Verbosity::Verbose;
@@ -130,18 +133,21 @@ fn complain(out: &mut String, label: &str, what: &str, hint: Option<&str>) {
     }
 }
 
-fn held_back(out: &mut String, account: &str, held: &HeldBack, style: Style) {
+fn held_back(out: &mut String, account: &str, held: &HeldBack, ways_out: bool, style: Style) {
     let count = plural(held.count, "message");
     let place = match held.mailbox.as_str() {
         "" => String::new(),
         mailbox => format!(" in {mailbox}"),
     };
-    let what = format!(
-        "{account}: not removed on the {}: {count}{place} ({})",
-        of(held.side),
-        held.guard
-    );
-    complain(out, &style.yellow("held back:"), &what, Some(&held.ways_out.join("\n")));
+    let side = of(held.side);
+    let what = match held.guard {
+        "adoption" => {
+            format!("{account}: not copied to the {side}: {count}{place} (much of this Maildir is new to it)")
+        }
+        guard => format!("{account}: not removed on the {side}: {count}{place} ({guard})"),
+    };
+    let ways_out = ways_out.then(|| held.ways_out.join("\n"));
+    complain(out, &style.yellow("held back:"), &what, ways_out.as_deref());
 }
 
 fn trouble(out: &mut String, account: &str, problem: &Problem, style: Style) {

@@ -30,7 +30,7 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 /// Each page's file name and text.
-pub fn pages() -> Vec<(String, String)> {
+pub(crate) fn pages() -> Vec<(String, String)> {
     let mut root = Cli::command();
     root.build();
     let commands: Vec<clap::Command> = root.get_subcommands().cloned().collect();
@@ -47,7 +47,10 @@ fn man(command: &clap::Command) -> Man {
     Man::new(command.clone()).title(name).source(SOURCE).manual(MANUAL)
 }
 
-fn render(parts: &[&dyn Fn(&mut Vec<u8>) -> std::io::Result<()>]) -> String {
+/// Writes one section of a page.
+type Section<'a> = &'a dyn Fn(&mut Vec<u8>) -> std::io::Result<()>;
+
+fn render(parts: &[Section]) -> String {
     let mut page = Vec::new();
     for part in parts {
         part(&mut page).unwrap();

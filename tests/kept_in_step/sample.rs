@@ -1,5 +1,6 @@
 //! The sample configuration, made from the table of keys, and proof that everything in it works.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use homing::account::Account;
@@ -39,19 +40,16 @@ const MORE: &str = r#"
 "#;
 
 /// The file.
-pub fn text() -> String {
+pub(crate) fn text() -> String {
     let mut out = format!("{HEAD}\n[accounts.personal]\n");
     for group in GROUPS {
-        out.push_str(&format!(
-            "\n# --- {} {}\n",
-            group.title,
-            "-".repeat(WIDTH - 8 - group.title.len())
-        ));
+        let rule = "-".repeat(WIDTH - 8 - group.title.len());
+        let _ = writeln!(out, "\n# --- {} {rule}", group.title);
         for key in group.keys {
             out.push('\n');
             out.push_str(&comment(key));
             let mark = if is_live(key) { "" } else { "#" };
-            out.push_str(&format!("{mark}{} = {}\n", key.name, key.example));
+            let _ = writeln!(out, "{mark}{} = {}", key.name, key.example);
         }
     }
     out + MORE

@@ -139,11 +139,12 @@ impl Server {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// Forgets all commands and complaints and sets the counters to zero.
+    /// Forgets all commands and complaints and counts connections and round trips from zero. Faults stay.
     pub fn clear(&self) {
         let mut log = self.log();
         *log = Log {
             faults: std::mem::take(&mut log.faults),
+            struck: log.struck,
             ..Log::default()
         };
         self.shared.connections.store(0, Ordering::SeqCst);

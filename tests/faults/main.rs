@@ -1,0 +1,196 @@
+//! Everything that can go wrong with a server, at every command of a sync; then a clean run, and all must be well.
+//!
+//! Each test walks one kind of fault: it changes both sides, lets the fault strike one point of the sync that follows,
+//! heals the server and syncs again. Then both sides hold the same, nothing is lost, nothing is doubled, and a further
+//! run changes nothing. One scene goes through all points of its walk, so that each starts from what the last one left.
+
+mod scene;
+#[path = "../support"]
+#[allow(dead_code, unreachable_pub, unused_imports)] // these tests use a part
+#[allow(clippy::struct_excessive_bools, clippy::format_collect, clippy::format_push_string)]
+mod support {
+    pub mod mail;
+    pub(crate) mod raw;
+    pub mod server;
+    pub(crate) mod witness;
+    pub(crate) mod world;
+}
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use scene::{Scene, Tolerance};
+use support::server::{Fault, Point, Setup, What, When, points};
+
+/// Points walked by all tests so far.
+static WALKED: AtomicUsize = AtomicUsize::new(0);
+
+/// Walks all points of a standard sync at which `what` names a fault.
+fn walk(setup: Setup, tolerance: Tolerance, what: impl Fn(&When) -> Vec<What>) {
+    let mut scene = Scene::new(setup);
+    let (mut walked, mut struck) = (0, 0);
+    for when in scene.record() {
+        for what in what(&when) {
+            let fault = Fault {
+                when: when.clone(),
+                what,
+                times: 1,
+            };
+            struck += scene.survive(&fault, tolerance);
+            walked += 1;
+        }
+    }
+    let all = WALKED.fetch_add(walked, Ordering::Relaxed) + walked;
+    println!("{walked} points walked, {struck} struck; {all} by all tests so far");
+    assert!(
+        struck * 10 >= walked * 7,
+        "most faults must strike: {struck} of {walked}"
+    );
+}
+
+fn before(when: &When) -> bool {
+    when.point == Point::BeforeExecution
+}
+
+fn after(when: &When) -> bool {
+    when.point == Point::AfterExecution
+}
+
+#[test]
+fn cut_anywhere() {
+    walk(Setup::default(), Tolerance::NONE, |_| vec![What::Cut]);
+}
+
+#[test]
+fn cut_anywhere_without_extensions() {
+    walk(Setup::bare(), Tolerance::NONE, |_| vec![What::Cut]);
+}
+
+#[test]
+fn answers_lost() {
+    walk(Setup::default(), Tolerance::NONE, |when| {
+        if after(when) { vec![What::TaggedOkLost] } else { vec![] }
+    });
+}
+
+#[test]
+fn executed_after_the_client_is_gone() {
+    let late = What::ExecuteAfterCut(Duration::from_millis(40));
+    walk(Setup::default(), Tolerance::NONE, |when| {
+        if before(when) { vec![late.clone()] } else { vec![] }
+    });
+}
+
+#[test]
+fn refused_for_now() {
+    let no = || What::No("[UNAVAILABLE] not now".into());
+    walk(Setup::default(), Tolerance::NONE, |when| {
+        if before(when) { vec![no()] } else { vec![] }
+    });
+}
+
+#[test]
+fn refused_although_done() {
+    let no = || What::No("something went wrong".into());
+    walk(Setup::default(), Tolerance::NONE, |when| {
+        if after(when) { vec![no()] } else { vec![] }
+    });
+}
+
+#[test]
+fn called_bad() {
+    let bad = || What::Bad("what?".into());
+    walk(Setup::default(), Tolerance::NONE, |when| {
+        if before(when) { vec![bad()] } else { vec![] }
+    });
+}
+
+#[test]
+fn thrown_out() {
+    let bye = || What::Bye("[UNAVAILABLE] going down".into());
+    walk(Setup::default(), Tolerance::NONE, |_| vec![bye()]);
+}
+
+#[test]
+fn garbage_between_the_lines() {
+    let garbage = || What::GarbageLine(b"* 7 FETCH (UID ((( \xff\xfe {".to_vec());
+    walk(Setup::default(), Tolerance::NONE, |when| {
+        if before(when) { vec![garbage()] } else { vec![] }
+    });
+}
+
+#[test]
+fn lines_and_numbers_that_are_wrong_or_missing() {
+    walk(Setup::default(), Tolerance::NONE, |when| match when.verb.as_str() {
+        "UID FETCH" if before(when) => vec![What::DropFetchLine, What::wrong_size(11), What::wrong_size(-7)],
+        "SELECT" | "EXAMINE" | "LIST" if before(when) => vec![What::no_uid_next()],
+        _ => vec![],
+    });
+}
+
+#[test]
+fn others_at_work_in_between() {
+    walk(Setup::default(), Tolerance::LOSES_WHAT_OTHERS_EXPUNGE, |when| {
+        let whats = vec![What::unsolicited_expunge(), What::unsolicited_fetch()];
+        if before(when) || after(when) { whats } else { vec![] }
+    });
+}
+
+#[test]
+fn a_new_validity_in_mid_run() {
+    let tolerance = Tolerance::RETURNS_WHAT_WAS_REMOVED;
+    walk(Setup::default(), tolerance, |when| {
+        if before(when) || after(when) {
+            vec![What::bump_uid_validity()]
+        } else {
+            vec![]
+        }
+    });
+}
+
+#[test]
+fn a_mailbox_vanishes_in_mid_run() {
+    walk(Setup::default(), Tolerance::LOSES_WHAT_OTHERS_EXPUNGE, |when| {
+        if before(when) || after(when) {
+            vec![What::vanish_mailbox()]
+        } else {
+            vec![]
+        }
+    });
+}
+
+/// The server hangs: homing must give up by itself, and soon.
+#[test]
+fn hangs() {
+    walk(Setup::default(), Tolerance::NONE, |when| {
+        let stall = What::Stall(Duration::from_mins(10));
+        if when.nth == 1 && before(when) {
+            vec![stall]
+        } else {
+            vec![]
+        }
+    });
+}
+
+#[test]
+fn the_standard_sync_has_all_that_can_be_struck() {
+    let verbs = [
+        "AUTHENTICATE",
+        "LIST",
+        "UID FETCH",
+        "APPEND",
+        "UID STORE",
+        "UID EXPUNGE",
+        "CREATE",
+        "DELETE",
+    ];
+    let run = Scene::new(Setup::default()).record();
+    for verb in verbs {
+        assert!(run.iter().any(|when| when.verb == verb), "no {verb} in a standard sync");
+    }
+    assert!(
+        run.iter().any(|when| matches!(when.point, Point::MidLiteral(_))),
+        "no literal"
+    );
+    assert!(points(&[]).is_empty());
+}

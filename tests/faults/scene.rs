@@ -1,0 +1,270 @@
+//! A scene that survives one fault after the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::support::mail::Mail;
+use crate::support::server::{Account, Fault, Server, Setup, What, When, points};
+use crate::support::witness::{self, digest};
+use crate::support::world::{World, local};
+
+const USER: &str = "user";
+
+/// A run that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Content = [u8; 32];
+
+/// How often each content is there.
+type Contents = BTreeMap<Content, usize>;
+
+/// What may differ from what is expected, because of what the fault itself does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tolerance {
+    /// Other clients remove messages.
+    lost: bool,
+    /// A removal that coincides with a changed UIDVALIDITY comes back (DESIGN 8a).
+    returned: bool,
+}
+
+impl Tolerance {
+    /// Nothing may.
+    pub(crate) const NONE: Self = Self {
+        lost: false,
+        returned: false,
+    };
+    pub(crate) const LOSES_WHAT_OTHERS_EXPUNGE: Self = Self {
+        lost: true,
+        returned: false,
+    };
+    pub(crate) const RETURNS_WHAT_WAS_REMOVED: Self = Self {
+        lost: false,
+        returned: true,
+    };
+}
+
+/// A server, a world, and how far their story has gone.
+pub(crate) struct Scene {
+    server: Server,
+    world: World,
+    step: usize,
+    /// What both sides held when they last agreed.
+    agreed: Contents,
+}
+
+/// What was changed before a run.
+#[derive(Default)]
+struct Changed {
+    added: Vec<Content>,
+    removed: Vec<Content>,
+    /// A flag that this content must have, in lower case.
+    flags: Vec<(Content, &'static str)>,
+}
+
+impl Scene {
+    /// Both sides filled and synced once.
+    pub(crate) fn new(setup: Setup) -> Self {
+        let server = Server::start(setup);
+        server.with(USER, |account| {
+            for (mailbox, count) in [("INBOX", 6), ("Work", 5), ("Archive/2026", 2)] {
+                account.create(mailbox);
+                for number in 0..count {
+                    account.deliver(mailbox, &mail(&format!("{mailbox} {number}")));
+                }
+            }
+        });
+        let mut world = World::new(server.port(), USER);
+        world.set("timeout", "\"1s\"");
+        world.set("connections", "2");
+        let mut scene = Self {
+            server,
+            world,
+            step: 0,
+            agreed: Contents::new(),
+        };
+        scene.world.sync_ok();
+        scene.agreed = scene.assert_same("after the first sync");
+        scene
+    }
+
+    /// The points of a standard sync.
+    pub(crate) fn record(&mut self) -> Vec<When> {
+        let changed = self.change();
+        self.server.clear();
+        self.world.sync_ok();
+        let run = points(&self.server.commands());
+        self.agree(&changed, Tolerance::NONE, "without a fault");
+        run
+    }
+
+    /// Changes both sides, syncs under a fault, syncs again without it and looks; 1 if the fault struck.
+    pub(crate) fn survive(&mut self, fault: &Fault, tolerance: Tolerance) -> usize {
+        let title = format!("step {}, {:?} at {:?}", self.step, fault.what, fault.when);
+        let changed = self.change();
+        self.server.clear();
+        let struck = self.server.struck();
+        self.server.inject(fault.clone());
+        let begun = Instant::now();
+        let run = self.world.sync(&[]);
+        assert!(begun.elapsed() < PATIENCE, "{title}: it hangs: {run:#?}");
+        let expected = [0, 1, 75, 77];
+        assert!(expected.contains(&run.exit), "{title}: {run:#?}");
+        self.server.heal();
+        if let What::ExecuteAfterCut(delay) = fault.what {
+            std::thread::sleep(delay + Duration::from_millis(30));
+        }
+        self.recover(&title, &run.stderr);
+        self.agree(&changed, tolerance, &title);
+        self.assert_idle(&title);
+        self.server.struck() - struck
+    }
+
+    /// Runs until all is done, which must not take more than two runs.
+    fn recover(&self, title: &str, first: &str) {
+        let mut said = vec![first.to_owned()];
+        for _ in 0..2 {
+            let run = self.world.sync(&[]);
+            if run.exit == 0 && run.problems().is_empty() {
+                return;
+            }
+            said.push(format!("{}: {}\n{}", run.exit, run.stderr, run.account()));
+        }
+        panic!(
+            "{title}: it does not recover:\n{}\n{}",
+            said.join("\n"),
+            self.server.transcript()
+        );
+    }
+
+    fn assert_same(&self, when: &str) -> Contents {
+        let disk = self.world.look();
+        let there = witness::Server::new("127.0.0.1", self.server.port(), USER).look();
+        let difference = disk.difference("disk", &there, "server");
+        assert!(
+            difference.is_empty(),
+            "{when}: both sides differ:\n{difference}\n{}",
+            self.server.transcript()
+        );
+        disk.contents()
+    }
+
+    /// Both sides hold the same, and that is what was agreed on before, with the changes.
+    fn agree(&mut self, changed: &Changed, tolerance: Tolerance, when: &str) {
+        let now = self.assert_same(when);
+        let mut expected = std::mem::take(&mut self.agreed);
+        for content in &changed.added {
+            *expected.entry(*content).or_default() += 1;
+        }
+        for content in &changed.removed {
+            expected.remove(content);
+        }
+        let count = |all: &Contents, content: &Content| all.get(content).copied().unwrap_or(0);
+        let either: BTreeSet<&Content> = expected.keys().chain(now.keys()).collect();
+        for content in either {
+            let (wanted, got) = (count(&expected, content), count(&now, content));
+            let lost = got < wanted && !tolerance.lost;
+            let returned = tolerance.returned && wanted == 0 && got == 1 && changed.removed.contains(content);
+            assert!(
+                !lost && (got <= wanted || returned),
+                "{when}: {got} times instead of {wanted}\n{}",
+                self.server.transcript()
+            );
+        }
+        let disk = self.world.look();
+        for (content, flag) in &changed.flags {
+            let all = disk.mailboxes.values().flat_map(BTreeMap::keys);
+            let lacks = all
+                .into_iter()
+                .any(|m| m.content == *content && !m.flags.contains(*flag));
+            assert!(!lacks, "{when}: {flag} was lost\n{}", self.server.transcript());
+        }
+        self.agreed = now;
+        self.step += 1;
+    }
+
+    /// A further run sends nothing that changes the server.
+    fn assert_idle(&self, title: &str) {
+        self.server.clear();
+        let run = self.world.sync_ok();
+        let changing: Vec<String> = self.server.changing().iter().map(|e| e.line.clone()).collect();
+        assert!(changing.is_empty(), "{title}: a further run sent {changing:?}");
+        assert_eq!(run.changes(), 0, "{title}: a further run changed something: {run:#?}");
+        let complaints = self.server.complaints();
+        assert!(complaints.is_empty(), "{title}: {complaints:#?}");
+    }
+
+    /// Changes both sides: new mail, flags, removals, a mailbox made, a mailbox deleted.
+    fn change(&self) -> Changed {
+        let mut changed = Changed::default();
+        self.server
+            .with(USER, |account| change_server(account, self.step, &mut changed));
+        self.change_disk(&mut changed);
+        changed
+    }
+
+    fn change_disk(&self, changed: &mut Changed) {
+        let step = self.step;
+        let root = &self.world.maildir;
+        let deliver = |mailbox: &str, subject: &str, changed: &mut Changed| {
+            let mail = mail(subject);
+            let text = String::from_utf8_lossy(&mail.bytes).replace("\r\n", "\n");
+            local::create(&root.join(mailbox));
+            local::deliver(&root.join(mailbox), text.as_bytes(), mail.date.seconds, Some("F"));
+            changed.added.push(digest(&mail.bytes));
+        };
+        let content = |path: &PathBuf| digest(&fs::read(path).expect("a message"));
+        let work = local::messages(&root.join("Work"));
+        deliver("Work", &format!("work {step}"), changed);
+        deliver(&format!("Near{step}"), &format!("near {step}"), changed);
+        if let [first, second, third, _, ..] = &work[..] {
+            changed.removed.push(content(first));
+            fs::remove_file(first).expect("a removal");
+            changed.flags.push((content(second), "\\answered"));
+            let letters = local::letters(second).into_iter().chain(['R']).collect();
+            local::set_letters(second, &letters);
+            changed.flags.push((content(third), "\\seen"));
+            let letters = local::letters(third).into_iter().chain(['S']).collect();
+            local::set_letters(third, &letters);
+        }
+        let old = root.join(format!("Near{}", step.wrapping_sub(2)));
+        if old.is_dir() {
+            changed.removed.extend(local::messages(&old).iter().map(content));
+            local::delete(&old);
+        }
+    }
+}
+
+fn change_server(account: &mut Account, step: usize, changed: &mut Changed) {
+    let mut deliver = |account: &mut Account, mailbox: &str, subject: &str| {
+        let mail = mail(subject);
+        account.create(mailbox);
+        account.deliver(mailbox, &mail);
+        changed.added.push(digest(&mail.bytes));
+    };
+    let inbox: Vec<u32> = account.mailbox("INBOX").messages.keys().copied().collect();
+    deliver(account, "INBOX", &format!("inbox {step}"));
+    deliver(account, &format!("Far{step}"), &format!("far {step}"));
+    let content = |account: &Account, mailbox: &str, uid: u32| digest(&account.mailbox(mailbox).message(uid).bytes);
+    if let [first, second, third, _, ..] = inbox[..] {
+        changed.removed.push(content(account, "INBOX", first));
+        account.expunge("INBOX", first);
+        changed.flags.push((content(account, "INBOX", second), "\\seen"));
+        account.flag("INBOX", second, &["\\Seen"], &[]);
+        changed.flags.push((content(account, "INBOX", third), "todo"));
+        account.flag("INBOX", third, &["todo"], &[]);
+    }
+    let old = format!("Far{}", step.wrapping_sub(2));
+    if let Some(mailbox) = account.mailboxes.get(&old) {
+        changed
+            .removed
+            .extend(mailbox.iter().map(|message| digest(&message.bytes)));
+        account.delete(&old);
+    }
+}
+
+/// A message that no other step has.
+fn mail(subject: &str) -> Mail {
+    Mail::simple(subject)
+}
