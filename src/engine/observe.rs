@@ -34,8 +34,8 @@ pub(super) struct Observation {
 #[derive(Default)]
 struct Heard {
     added: IdSet,
-    /// Pairs whose flags differ from what the base has for that side.
-    flags: Vec<(Pair, Flags)>,
+    /// Paired messages whose flags differ from what the base has for that side.
+    flags: HashMap<Id, Flags>,
     removed: IdSet,
     complete: Option<Checkpoint>,
     failure: Option<Failure>,
@@ -245,13 +245,13 @@ fn flags_that_differ(
     mailbox: MailboxId,
     side: Side,
     listing: Vec<(Id, Flags)>,
-    differing: &mut Vec<(Pair, Flags)>,
+    differing: &mut HashMap<Id, Flags>,
 ) -> Result<()> {
     let ids: IdSet = listing.iter().map(|(id, _)| *id).collect();
     let mut listing: HashMap<Id, Flags> = listing.into_iter().collect();
     for mut pair in state.pairs_by_ids(mailbox, side, &ids)? {
         let half = &mut pair.halves[side as usize];
-        let Some(flags) = half.id.and_then(|id| listing.remove(&id)) else {
+        let Some((id, flags)) = half.id.and_then(|id| listing.remove_entry(&id)) else {
             continue;
         };
         if half.unseen {
@@ -264,7 +264,7 @@ fn flags_that_differ(
             state.set_half(pair.id, side, &pair.halves[side as usize])?;
         }
         if pair.half(side).flags != flags {
-            differing.push((pair, flags));
+            differing.insert(id, flags);
         }
     }
     Ok(())
@@ -310,10 +310,14 @@ fn view(state: &State, candidate: &Candidate, heard: &mut HashMap<(MailboxId, Si
         let at = side as usize;
         if let Some(heard) = heard.remove(&(candidate.id, side)) {
             added[at] = added[at].union(&heard.added).difference(&heard.removed);
-            heard
-                .flags
-                .into_iter()
-                .for_each(|(pair, flags)| touch(pair, side, Now::Flags(flags)));
+            // Only now, with both sides heard, are their ids what they will be: one may have voided them.
+            let ids: IdSet = heard.flags.keys().copied().collect();
+            for pair in state.pairs_by_ids(candidate.id, side, &ids)? {
+                if let Some(flags) = pair.half(side).id.and_then(|id| heard.flags.get(&id)) {
+                    let flags = flags.clone();
+                    touch(pair, side, Now::Flags(flags));
+                }
+            }
             let gone = state.pairs_by_ids(candidate.id, side, &heard.removed)?;
             let paired: IdSet = gone.iter().filter_map(|pair| pair.half(side).id).collect();
             state.settle(candidate.id, side, &heard.removed.difference(&paired))?;

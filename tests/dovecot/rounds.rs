@@ -81,3 +81,30 @@ fn twenty_rounds_of_changes_on_both_sides() {
         begun.elapsed()
     ));
 }
+
+/// Small accounts, so that both sides often touch the same message and the same mailbox. `HOMING_SEEDS=100..200` tries
+/// others; a failure names its seed.
+#[test]
+fn small_accounts_where_changes_meet() {
+    let Some(dovecot) = Dovecot::shared() else { return };
+    let seeds = std::env::var("HOMING_SEEDS").unwrap_or_else(|_| "0..6".into());
+    let (first, end) = seeds.split_once("..").expect("HOMING_SEEDS=FIRST..END");
+    let number = |text: &str| text.parse::<u64>().expect("a number");
+    let begun = Instant::now();
+    for seed in number(first)..number(end) {
+        let mut scene = Scene::new(dovecot, &format!("small-{seed}"));
+        let mut writer = Writer::new(seed);
+        writer.fill(&scene, &["INBOX", "Work", "Extra/1", "Extra/2", "Trash"], 20);
+        scene.sync_to_equal(&[], &format!("seed {seed}, first pull"));
+        for round in 1..=4 {
+            writer.change_disk(&scene, 60);
+            writer.change_server(&scene, 60);
+            scene.sync_to_equal(&[], &format!("seed {seed}, round {round}"));
+            scene.nothing_left(&format!("seed {seed}, after round {round}"));
+        }
+    }
+    say(&format!(
+        "rounds: small accounts of seeds {seeds} in {:.1?}",
+        begun.elapsed()
+    ));
+}
