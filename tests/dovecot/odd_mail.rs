@@ -260,7 +260,10 @@ fn odd_mail_goes_up_byte_for_byte_or_is_named() {
     );
     assert_eq!(run.exit, i32::from(!missing.is_empty()), "{run:#?}");
     // A bare CR is named whether this server keeps it or not: the sender cannot know.
-    let doubtful = cases.iter().filter(|(name, bytes)| REFUSED.contains(name) || has_bare_cr(bytes)).count();
+    let doubtful = cases
+        .iter()
+        .filter(|(name, bytes)| REFUSED.contains(name) || has_bare_cr(bytes))
+        .count();
     assert_eq!(run.problems().len(), doubtful, "{run:#?}");
     assert!(
         missing
