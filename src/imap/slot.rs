@@ -99,7 +99,9 @@ impl<'s> Slot<'s> {
             Rung::Fetched
         };
         let Some(then) = self.then().filter(|_| !self.second) else {
-            return ids;
+            // Ids that were noted before the mailbox was ever seen to the end: their flags may have changed since.
+            let noted = self.since.checkpoint.is_some() && !self.since.known.is_empty();
+            return if noted && !self.second { Rung::Flags } else { ids };
         };
         let can_resync = conn.enabled.has("QRESYNC") && then.next.is_some();
         match () {
