@@ -1,4 +1,20 @@
 //! homing keeps a Maildir and an IMAP account the same.
+//!
+//! A command ([`commands`]) makes a job of a configured [`account`]; the [`engine`] does it and gives a [`report`].
+//! The engine asks both sides what happened since it last looked ([`store`] is the contract of both; [`imap`] and
+//! [`maildir`] keep it), lets the pure [`plan`]ner decide what to do, and has [`execute`] do it: journal, act, commit.
+//! [`state`] keeps the books, in the words of [`model`]. No arrow points back.
+//!
+//! What holds everywhere:
+//!
+//! 1. Identity is content ([`identity`]); a UID is only a cache, and means something only under its UIDVALIDITY.
+//! 2. An intent is committed before its effect, the effect is durable before its outcome is committed.
+//! 3. Nothing is removed before everything added that it depends on is durable.
+//! 4. A change is a difference of a side to its own base, never to the other side.
+//! 5. A checkpoint moves only past what was applied or recorded as pending.
+//! 6. Absence is believed only when it was proven; in doubt both copies stay.
+//! 7. What servers say is hostile until read: it is parsed with limits, and cleaned before it is shown.
+//! 8. A failure says how far it reaches, whether trying again helps, and what the user can do.
 
 pub mod account;
 pub mod cli;
