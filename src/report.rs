@@ -1,7 +1,7 @@
 //! What a command did: the one value from which exit code, text and JSON come.
 //!
 //! The engine fills in an [`AccountReport`] for each account; the exit code is computed from what is in it and never set,
-//! so the three cannot disagree. The fields of the JSON and their order are a promise to scripts: [`json`] has them.
+//! so the three cannot disagree. The fields of the JSON and their order are a promise to scripts: `json` has them.
 
 mod json;
 mod text;

@@ -1,7 +1,7 @@
 //! The configuration file: read as written, then checked into typed values.
 //!
-//! Reading happens in two steps. [`reader`] walks the TOML as the user wrote it and knows where each value stands;
-//! [`check`] turns it into an [`Account`], refusing what does not fit. Every refusal names the file, the line and the
+//! Reading happens in two steps. `reader` walks the TOML as the user wrote it and knows where each value stands;
+//! `check` turns it into an [`Account`], refusing what does not fit. Every refusal names the file, the line and the
 //! column. Nothing outside this module sees TOML.
 
 pub mod keys;

@@ -12,7 +12,7 @@ use crate::store::{Delivered, IntentId, Store};
 /// more. What did not arrive is told as new again by the source and is sent again.
 ///
 /// An append that may have been sent is recognised by its content, since in a mailbox with unpaired mail on both sides
-/// nothing is uploaded before what is there was compared. Its intent stays open for [`GRACE`] runs, since a dead client's
+/// nothing is uploaded before what is there was compared. Its intent stays open for two runs, since a dead client's
 /// session can still be executing it.
 pub fn recover(state: &State, stores: [&dyn Store; 2], names: &BTreeMap<MailboxId, Names>, run: i64) -> Result<u64> {
     let mut adopted = 0;

@@ -1,6 +1,5 @@
 //! Sending messages: APPEND from a spool, as many in flight as the window allows, never one twice.
 
-use std::collections::HashMap;
 use std::io::{Seek, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,12 +9,12 @@ use super::conn::Conn;
 use super::crew::Queue;
 use super::pipeline::{Event, Pipeline};
 use super::pool::{Account, Holds};
-use super::response::{Body, Data, Reply, Status, StatusItems};
+use super::response::{Reply, Status};
+use super::sought::Sought;
 use super::wire::Keep;
 use super::write::{Answers, Work, open};
 use super::{date, quirks};
 use crate::error::{Failure, Result, Retry};
-use crate::identity::envelope_key;
 use crate::model::{Flags, Id, IdSet, Identity, Mailbox};
 use crate::store::{Append, Done, Head, Ticket};
 
@@ -335,18 +334,12 @@ fn send_and_look(
     upload: Upload,
     answers: &Answers,
 ) -> Result<()> {
-    let next = match uidnext(conn, &upload.to) {
-        Ok(next) => next,
+    let sought = match Sought::prepare(conn, &upload.to.raw, &upload.identity) {
+        Ok(sought) => sought,
         Err(failure) => {
             queue.put_back(Work::Upload(Box::new(upload)));
             return Err(failure);
         }
-    };
-    let sought = Sought {
-        key: upload.identity.envelope,
-        size: upload.size(),
-        to: upload.to.clone(),
-        next,
     };
     let mut line = Line {
         account,
@@ -374,50 +367,6 @@ fn send_and_look(
                 return Err(failure);
             }
         }
-    }
-}
-
-fn uidnext(conn: &mut Conn, to: &Mailbox) -> Result<Option<Id>> {
-    let mut next = None;
-    conn.ask(Command::new("STATUS").mailbox(&to.raw).words("(UIDNEXT)"), |data| {
-        if let Data::MailboxStatus(_, StatusItems { uidnext, .. }) = data {
-            next = uidnext;
-        }
-    })?;
-    Ok(next)
-}
-
-/// What is looked for.
-struct Sought {
-    key: Option<crate::model::EnvelopeKey>,
-    size: u64,
-    to: Mailbox,
-    next: Option<Id>,
-}
-
-impl Sought {
-    /// The one new message with that envelope, or with that size where there is no envelope; `None` when none or several
-    /// could be it.
-    fn look(&self, conn: &mut Conn) -> Result<Option<Id>> {
-        let Some(next) = self.next else { return Ok(None) };
-        if !conn.ask(Command::new("EXAMINE").mailbox(&self.to.raw), |_| ())?.is_ok() {
-            return Ok(None);
-        }
-        let mut found: HashMap<Id, bool> = HashMap::new();
-        let items = "(UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)])";
-        conn.ask(Command::new(format!("UID FETCH {next}:4294967295 {items}")), |data| {
-            if let Data::Fetch(fetch) = data
-                && let (Some(id), Body::Text(header)) = (fetch.uid.filter(|id| *id >= next), &fetch.body)
-            {
-                let same = match self.key {
-                    Some(key) => envelope_key(header) == Some(key),
-                    None => fetch.size == Some(self.size),
-                };
-                found.insert(id, same);
-            }
-        })?;
-        let mut same = found.into_iter().filter_map(|(id, same)| same.then_some(id));
-        Ok(same.next().filter(|_| same.next().is_none()))
     }
 }
 

@@ -22,7 +22,7 @@ const REV2: [&str; 12] = [
     "STATUS=SIZE",
 ];
 
-/// How a literal may go out without waiting for the server (RFC 7888).
+/// How a literal may go out without waiting for the server (RFC 7888 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NonSync {
     /// Not at all.
@@ -88,7 +88,7 @@ impl Capabilities {
         }
     }
 
-    /// The largest message that the server takes (RFC 7889), where it says one.
+    /// The largest message that the server takes (RFC 7889 §2), where it says one.
     pub(super) fn append_limit(&self) -> Option<u64> {
         self.0
             .iter()

@@ -1,4 +1,4 @@
-//! Response codes: the part of a status in brackets (RFC 9051 §7.1, RFC 5530).
+//! Response codes: the part of a status in brackets (RFC 9051 §7.1, RFC 5530 §3).
 
 use super::capability::Capabilities;
 use super::response;

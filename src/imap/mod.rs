@@ -7,7 +7,7 @@
 //! | `conn` `pipeline` `pool` `crew` | commands in flight, connections, workers |
 //! | `names` `survey` | which mailboxes there are |
 //! | `selected` `changes` `slot` `reading` `envelopes` `fetch` | what is in them |
-//! | `write` `append` `marks` `proof` `remove` `moves` `mailboxes` | changing it |
+//! | `write` `append` `sought` `marks` `proof` `remove` `moves` `mailboxes` | changing it |
 //! | `quirks` | what single servers do differently |
 //!
 //! What holds everywhere: commands go out before earlier ones are answered, within a window that cannot deadlock; what
@@ -51,6 +51,7 @@ mod response;
 mod script;
 mod selected;
 mod slot;
+mod sought;
 mod store;
 mod survey;
 mod tls;

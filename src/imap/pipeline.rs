@@ -355,3 +355,104 @@ impl<C> Literals for Adapter<'_, C> {
         self.errand.chunk(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::imap::capability::Capabilities;
+    use crate::imap::wire::{Stream, Wire};
+
+    /// How many commands and bytes are sent to a server that is silent at first, and whether all are answered then.
+    fn before_the_first_answer(commands: Vec<Command>, serial: bool) -> (usize, usize) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let total = commands.len();
+        let server = std::thread::spawn(move || {
+            let mut peer = listener.accept().unwrap().0;
+            peer.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+            let mut early = Vec::new();
+            // Ends at the time limit: the client waits for us.
+            let _ = peer.read_to_end(&mut early);
+            peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let heard = early.windows(2).filter(|two| two == b"\r\n").count();
+            let mut lines = BufReader::new(early.as_slice().chain(peer.try_clone().unwrap()));
+            for _ in 0..total {
+                let mut line = String::new();
+                lines.read_line(&mut line).unwrap();
+                if let Some(size) = crate::imap::token::literal_size(line.trim_end().as_bytes()) {
+                    let mut body = vec![0; usize::try_from(size).unwrap() + 2];
+                    lines.read_exact(&mut body).unwrap();
+                }
+                let tag = line.split(' ').next().unwrap();
+                peer.write_all(format!("{tag} OK\r\n").as_bytes()).unwrap();
+            }
+            (heard, early.len())
+        });
+        let stream = Stream::Plain(TcpStream::connect(address).unwrap());
+        let wire = Wire::new(stream, Duration::from_secs(5), Arc::default(), Arc::default()).unwrap();
+        let mut conn = Conn::new(wire, Arc::default(), Arc::default());
+        conn.capabilities = Capabilities::new([&b"LITERAL+"[..]]);
+        if serial {
+            conn.distrust();
+        }
+        let mut pipeline = Pipeline::new(&mut conn);
+        for command in commands {
+            pipeline.push(command, ());
+        }
+        let mut answered = 0;
+        while let Some(event) = pipeline.next(&mut Keep).unwrap() {
+            answered += usize::from(matches!(event, Event::Done((), reply) if reply.is_ok()));
+        }
+        assert_eq!(answered, total);
+        server.join().unwrap()
+    }
+
+    fn short(count: usize) -> Vec<Command> {
+        (0..count).map(|_| Command::new("NOOP")).collect()
+    }
+
+    fn long(count: usize) -> Vec<Command> {
+        (0..count)
+            .map(|_| Command::new(format!("X {}", "y".repeat(500))))
+            .collect()
+    }
+
+    fn uploads(count: usize, size: usize) -> Vec<Command> {
+        let body = || -> Box<dyn crate::store::Spooled> { Box::new(std::io::Cursor::new(vec![b'm'; size])) };
+        let command = |_| Command::new("APPEND a").body(Arc::new(Mutex::new(body())), size as u64);
+        (0..count).map(command).collect()
+    }
+
+    #[test]
+    fn what_goes_out_before_an_answer_is_bounded() {
+        for (what, commands, serial, heard, bytes) in [
+            ("short", short(200), false, DEPTH, 1 << 10),
+            ("long", long(20), false, 7, WINDOW as usize),
+            ("one by one", long(5), true, 1, 600),
+            ("small messages", uploads(50, 10), false, 2 * UPLOAD_DEPTH, 2 << 10),
+            ("large messages", uploads(5, 400_000), false, 4, UPLOAD_WINDOW as usize),
+            (
+                "a message beyond the window",
+                uploads(2, 2_000_000),
+                false,
+                2,
+                2_000_100,
+            ),
+        ] {
+            let (lines, size) = before_the_first_answer(commands, serial);
+            assert!(lines == heard && size <= bytes, "{what}: {lines} lines, {size} bytes");
+        }
+    }
+
+    #[test]
+    fn commands_that_ask_and_messages_do_not_share_the_wire() {
+        let mut commands = short(3);
+        commands.extend(uploads(2, 10));
+        assert_eq!(before_the_first_answer(commands, false).0, 3);
+    }
+}

@@ -9,7 +9,7 @@ use crate::error::{Failure, Kind, Retry};
 /// The longest that a server can make us wait for it.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
 
-/// RFC 5530 codes of a refusal that passes by itself.
+/// RFC 5530 §3: codes of a refusal that passes by itself.
 const PASSING: [&str; 5] = ["UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"];
 
 /// Words in a refusal without a code that passes by itself. Gmail: "Too many simultaneous connections"; Exchange: "Server

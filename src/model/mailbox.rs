@@ -164,7 +164,7 @@ pub struct Mailbox {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MailboxIdentity(pub Box<str>);
 
-/// What a mailbox is for (SPECIAL-USE, RFC 6154 §2; `\Important` RFC 8457).
+/// What a mailbox is for (SPECIAL-USE, RFC 6154 §2; `\Important` RFC 8457 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
     /// `\All`: every message of the account.

@@ -133,12 +133,12 @@ fn hold_adoption(input: &Input, steps: &mut [Step]) -> Vec<Held> {
         .iter()
         .map(|view| view.added[0].len() + view.pairs)
         .sum();
-    let hold = match input.limits.adopting {
+    let wait = match input.limits.adopting {
         Adoption::No => false,
         Adoption::Asking => unknown > Limits::FEW && unknown * 4 > all,
         Adoption::Held => true,
     };
-    if !hold {
+    if !wait {
         return Vec::new();
     }
     let mut held = Vec::new();

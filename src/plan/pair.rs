@@ -273,7 +273,7 @@ fn merge_flags_of_new(view: &View, matches: &[Match], policy: &Policy, steps: &m
             path: view.path.clone(),
             action,
             why,
-        })
+        });
     };
     for ((on, add), ids) in groups {
         let action = Action::SetFlags {
@@ -318,11 +318,14 @@ mod tests {
         })
     }
 
+    /// Name, left, right, the pairs proposed.
+    type Row = (&'static str, Vec<Waiting>, Vec<Waiting>, Vec<(usize, usize)>);
+
     #[test]
     fn proposals() {
         let l = |id, key, header, content| new(id, key, Some(header), 10, Some(content));
         let r = |id, key, header, size| new(id, key, header, size, None);
-        let rows: [(&str, Vec<Waiting>, Vec<Waiting>, Vec<(usize, usize)>); 8] = [
+        let rows: [Row; 8] = [
             (
                 "same key, same size",
                 vec![l(1, Some(1), 1, 1)],
