@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use imap::Session;
 
 use crate::scene::Scene;
-use crate::support::raw::quoted;
+use crate::support::raw::{Mail, quoted};
 use crate::support::witness::encode_name;
 use crate::support::world::{Chance, local, mails, remote};
 
@@ -17,6 +17,8 @@ pub(crate) struct Writer {
     /// The number of the last message.
     last: usize,
     chance: Chance,
+    /// Whether some messages arrive marked `\\Deleted`.
+    marks: bool,
 }
 
 /// What one change is.
@@ -34,6 +36,16 @@ impl Writer {
         Self {
             last: 0,
             chance: Chance::new(seed),
+            marks: true,
+        }
+    }
+
+    /// One whose mail is never marked as deleted. Without UIDPLUS nothing can be expunged while somebody else's message
+    /// is marked.
+    pub(crate) const fn without_marks(seed: u64) -> Self {
+        Self {
+            marks: false,
+            ..Self::new(seed)
         }
     }
 
@@ -45,8 +57,8 @@ impl Writer {
             if *name != "INBOX" {
                 raw.create(&wire).unwrap_or_else(|why| panic!("{name}: {why}"));
             }
-            raw.append_all(&wire, &mails::mails(self.last + 1, each, &mut self.chance));
-            self.last += each;
+            let mails: Vec<Mail> = (0..each).map(|_| self.mail()).collect();
+            raw.append_all(&wire, &mails);
         }
     }
 
@@ -64,6 +76,15 @@ impl Writer {
     /// One of a few names, so that both sides come to make and delete the same ones.
     fn extra(&mut self) -> String {
         format!("Extra/{}", self.chance.below(12))
+    }
+
+    fn mail(&mut self) -> Mail {
+        let mut mail = mails::mail(self.number(), &mut self.chance);
+        if !self.marks {
+            let kept: Vec<&str> = mail.flags.split(' ').filter(|flag| *flag != "\\Deleted").collect();
+            mail.flags = kept.join(" ");
+        }
+        mail
     }
 
     fn number(&mut self) -> usize {
@@ -110,7 +131,7 @@ impl Writer {
             let name = scene.on_server(&self.chance.pick(&names).1.join("/"));
             match self.draw() {
                 Change::New => {
-                    let mail = mails::mail(self.number(), &mut self.chance);
+                    let mail = self.mail();
                     raw.append_all(&name, &[mail]);
                 }
                 Change::Flags => {

@@ -3,8 +3,12 @@
 #[path = "../support"]
 mod support {
     pub(crate) mod dovecot;
+    #[allow(dead_code, unreachable_pub, unused_imports, clippy::pedantic)] // what other tests use
+    pub(crate) mod mail;
     pub(crate) mod proxy;
     pub(crate) mod raw;
+    #[allow(dead_code, unreachable_pub, unused_imports, clippy::pedantic)] // what other tests use
+    pub(crate) mod server;
     pub(crate) mod witness;
     pub(crate) mod world;
 }

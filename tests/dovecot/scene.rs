@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::support::dovecot::Dovecot;
 use crate::support::proxy::{Proxy, Traffic};
-use crate::support::raw::{Raw, quoted};
-use crate::support::witness::{Account, Server, encode_name};
+use crate::support::raw::Raw;
+use crate::support::witness::{Account, Server};
 use crate::support::world::{Run, World, local};
 
 pub(crate) struct Scene<'a> {
@@ -49,11 +49,6 @@ impl<'a> Scene<'a> {
             return mailbox.to_owned();
         }
         format!("{prefix}{}", mailbox.replace('/', &separator.to_string()))
-    }
-
-    /// What stands in a command for a mailbox.
-    pub(crate) fn quoted(&self, mailbox: &str) -> String {
-        quoted(&encode_name(&self.on_server(mailbox)))
     }
 
     /// Another client on the account.
