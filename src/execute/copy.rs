@@ -239,8 +239,9 @@ impl Executor<'_> {
                 self.book_met(mailbox, to, &head, &identity, id)?;
                 (self.scene.advance)(1);
             }
+            // Only the next look tells whether it is: a server can leave out a line. The checkpoint moves past it.
             Done::Gone(ids) => {
-                self.scene.state.settle(mailbox, from, &ids)?;
+                self.scene.state.add_pending_unpaired(mailbox, from, &ids)?;
                 transfer.open = transfer.open.difference(&ids);
             }
             Done::Failed(ids, failure) => {

@@ -5,7 +5,8 @@ use super::conn::Conn;
 use super::names::{NoName, Spelling};
 use super::pipeline::{Event, Pipeline};
 use super::pool::Account;
-use super::response::{Data, Reply, StatusItems};
+use super::quirks;
+use super::response::{Data, Reply, Status, StatusItems};
 use super::survey;
 use super::wire::Keep;
 use super::write::Answers;
@@ -59,7 +60,8 @@ fn create(account: &Account, conn: &mut Conn, path: &MailboxPath) -> Attempt {
     }
     if !tried.exists {
         let failure = Failure::mailbox(format!("the server does not create {path}: {}", tried.reply.text));
-        return Ok(Err(failure.retry(Retry::Never)));
+        let passes = quirks::passes(&tried.reply) || tried.reply.status == Status::Bad;
+        return Ok(Err(failure.retry(if passes { Retry::Later } else { Retry::Never })));
     }
     let validity = tried.status.uidvalidity;
     if let Some(validity) = validity {

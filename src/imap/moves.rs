@@ -6,7 +6,7 @@ use super::code::Code;
 use super::command::{Command, portions};
 use super::conn::Conn;
 use super::pipeline::{Event, Pipeline};
-use super::proof::{Look, Proof, prove};
+use super::proof::{Look, Proof, prove, still_there, unseen};
 use super::remove;
 use super::response::{Data, Reply};
 use super::wire::Keep;
@@ -51,6 +51,7 @@ pub(super) fn transfer(place: &Place<'_>, conn: &mut Conn, transfer: &mut Transf
         let ticket = transfer.ticket;
         place.answers.about(ticket, proof.differs.clone(), Done::Differs);
         place.answers.about(ticket, proof.gone.clone(), Done::Gone);
+        place.answers.about(ticket, proof.unproven.clone(), unseen);
         let same = proof.ids();
         let outcome = round_trip(place, conn, transfer, &proof);
         transfer.messages.drain(..round);
@@ -179,21 +180,6 @@ fn send(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, verb: &str, ids
         }
     }
     Ok(sent)
-}
-
-fn still_there(conn: &mut Conn, ids: &IdSet) -> Result<IdSet> {
-    let mut found = IdSet::new();
-    for portion in portions(ids, CHUNK as u64) {
-        let reply = conn.ask(Command::new("UID SEARCH UID").set(&portion), |data| {
-            if let Data::Search(ids) = data {
-                found = found.union(&ids);
-            }
-        })?;
-        if !reply.is_ok() {
-            found = found.union(&portion);
-        }
-    }
-    Ok(found)
 }
 
 /// Finds the copies among what came into the target since: same size and internal date, which a copy keeps (RFC 9051

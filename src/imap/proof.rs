@@ -8,8 +8,9 @@ use super::conn::Conn;
 use super::pipeline::{Event, Pipeline};
 use super::response::{Data, Fetch, StatusItems};
 use super::wire::Keep;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::model::{Id, IdSet, InternalDate, Known, RawName};
+use crate::store::Done;
 
 /// What a message looks like from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +45,8 @@ pub(super) struct Proof {
     pub(super) differs: IdSet,
     /// They are not there.
     pub(super) gone: IdSet,
+    /// They may be there; the server did not show them.
+    pub(super) unproven: IdSet,
     /// UIDNEXT of the mailbox that was asked about beside it.
     pub(super) next: Option<Id>,
 }
@@ -84,18 +87,46 @@ pub(super) fn prove(conn: &mut Conn, messages: &[Known], next_of: Option<&RawNam
             _ => {}
         }
     }
+    drop(pipeline);
+    // HAZARDS 9: a line that is missing, or a refusal, says nothing yet.
+    let unseen: IdSet = ids.iter().filter(|id| !looks.contains_key(id)).collect();
+    let unproven = still_there(conn, &unseen)?;
     let mut proof = Proof {
         next,
+        gone: unseen.difference(&unproven),
+        unproven,
         ..Proof::default()
     };
     for known in messages {
         match looks.remove(&known.id) {
-            None => drop(proof.gone.insert(known.id)),
+            None => {}
             Some(look) if look.agrees(known) => drop(proof.same.insert(known.id, look)),
             Some(_) => drop(proof.differs.insert(known.id)),
         }
     }
     Ok(proof)
+}
+
+/// The answer about messages that could not be looked at.
+pub(super) fn unseen(ids: IdSet) -> Done {
+    let what = "the server does not show whether it still is the message that is meant";
+    Done::Failed(ids, Failure::message(what))
+}
+
+/// Which of these messages are in the open mailbox; all of them when the server does not say.
+pub(super) fn still_there(conn: &mut Conn, ids: &IdSet) -> Result<IdSet> {
+    let mut found = IdSet::new();
+    for portion in portions(ids, 1000) {
+        let reply = conn.ask(Command::new("UID SEARCH UID").set(&portion), |data| {
+            if let Data::Search(ids) = data {
+                found = found.union(&ids);
+            }
+        })?;
+        if !reply.is_ok() {
+            found = found.union(&portion);
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

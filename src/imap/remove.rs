@@ -3,7 +3,7 @@
 use super::command::{Command, portions};
 use super::conn::Conn;
 use super::pipeline::{Event, Pipeline};
-use super::proof::prove;
+use super::proof::{prove, unseen};
 use super::response::Data;
 use super::wire::Keep;
 use super::write::Place;
@@ -48,6 +48,7 @@ pub(super) fn remove(place: &Place<'_>, conn: &mut Conn, removal: &mut Removal) 
         let gone = proof.gone.difference(&ours);
         place.answers.about(ticket, proof.differs, Done::Differs);
         place.answers.about(ticket, gone, Done::Gone);
+        place.answers.about(ticket, proof.unproven, unseen);
         place
             .answers
             .about(ticket, ours.union(&expunged.removed), Done::Removed);
@@ -199,21 +200,36 @@ mod tests {
         let other = "* 6 FETCH (UID 6 RFC822.SIZE 11 INTERNALDATE NIL)\n";
         let scene = vec![
             OPEN,
-            ("UID FETCH 4:7", text(proof("4:5") + other + "$ OK")),
+            ("UID FETCH 4:8", text(proof("4:5") + other + "$ OK")),
+            // A line can be missing: what was not shown is asked for again before it counts as gone.
+            ("UID SEARCH UID 7:8", "* SEARCH 8\n$ OK"),
             ("UID STORE 4:5 +FLAGS.SILENT (\\Deleted)", "$ OK"),
             ("UID EXPUNGE 4:5", "* 1 EXPUNGE\n$ OK"),
             ("UID SEARCH UID 4:5", "* SEARCH 5\n$ OK"),
         ];
-        let (outcomes, seen) = write("UIDPLUS", vec![scene], remove("4:7"));
+        let (outcomes, seen) = write("UIDPLUS", vec![scene], remove("4:8"));
         let wanted = [
             "6 differ",
             "7 gone",
+            "8 failed later: the server does not show whether it still is the message that is meant",
             "4 removed",
             "5 failed later: it cannot be removed: it is still there",
             "finished",
         ];
         assert_eq!(outcomes, wanted);
         assert!(seen[1].ends_with(LOOK));
+    }
+
+    #[test]
+    fn a_refused_look_is_no_proof() {
+        let scene = vec![
+            OPEN,
+            ("UID FETCH 4:5", "$ NO [UNAVAILABLE] not now"),
+            ("UID SEARCH UID 4:5", "$ NO [UNAVAILABLE] not now"),
+        ];
+        let (outcomes, _) = write("UIDPLUS", vec![scene], remove("4:5"));
+        let wanted = "4:5 failed later: the server does not show whether it still is the message that is meant";
+        assert_eq!(outcomes, [wanted, "finished"]);
     }
 
     #[test]
@@ -274,6 +290,7 @@ mod tests {
         let again = vec![
             OPEN,
             ("UID FETCH 4:5", text(proof("5") + "$ OK")),
+            ("UID SEARCH UID 4", "* SEARCH\n$ OK"),
             ("UID STORE 5", "$ OK"),
             ("UID EXPUNGE 5", "$ OK"),
             ("UID SEARCH UID 5", "* SEARCH\n$ OK"),

@@ -99,7 +99,9 @@ impl<'s> Slot<'s> {
             Rung::Fetched
         };
         let Some(then) = self.then().filter(|_| !self.second) else {
-            return ids;
+            // Only ever written to, in a mailbox that we made: somebody can have changed flags since.
+            let written = !self.second && self.since.checkpoint.is_some() && !self.since.known.is_empty();
+            return if written { Rung::Flags } else { ids };
         };
         let can_resync = conn.enabled.has("QRESYNC") && then.next.is_some();
         match () {

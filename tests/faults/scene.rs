@@ -25,7 +25,8 @@ type Contents = BTreeMap<Content, usize>;
 pub(crate) struct Tolerance {
     /// Other clients remove messages.
     lost: bool,
-    /// A removal that coincides with a changed UIDVALIDITY comes back (DESIGN 8a).
+    /// A removal that coincides with a changed UIDVALIDITY comes back (DESIGN 8a), and what is not proven to be the message
+    /// that is meant is not removed (HAZARDS 10).
     returned: bool,
 }
 
@@ -59,8 +60,8 @@ pub(crate) struct Scene {
 struct Changed {
     added: Vec<Content>,
     removed: Vec<Content>,
-    /// A flag that this content must have, in lower case.
-    flags: Vec<(Content, &'static str)>,
+    /// A flag, in lower case, that this content must have or must not have.
+    flags: Vec<(Content, &'static str, bool)>,
 }
 
 impl Scene {
@@ -91,6 +92,12 @@ impl Scene {
 
     /// The points of a standard sync.
     pub(crate) fn record(&mut self) -> Vec<When> {
+        // Mailboxes of two steps ago are deleted.
+        for _ in 0..2 {
+            let changed = self.change();
+            self.world.sync_ok();
+            self.agree(&changed, Tolerance::NONE, "before the first fault");
+        }
         let changed = self.change();
         self.server.clear();
         self.world.sync_ok();
@@ -173,11 +180,9 @@ impl Scene {
             );
         }
         let disk = self.world.look();
-        for (content, flag) in &changed.flags {
-            let all = disk.mailboxes.values().flat_map(BTreeMap::keys);
-            let lacks = all
-                .into_iter()
-                .any(|m| m.content == *content && !m.flags.contains(*flag));
+        for (content, flag, set) in &changed.flags {
+            let mut all = disk.mailboxes.values().flat_map(BTreeMap::keys);
+            let lacks = all.any(|m| m.content == *content && m.flags.contains(*flag) != *set);
             assert!(!lacks, "{when}: {flag} was lost\n{}", self.server.transcript());
         }
         self.agreed = now;
@@ -211,7 +216,7 @@ impl Scene {
             let mail = mail(subject);
             let text = String::from_utf8_lossy(&mail.bytes).replace("\r\n", "\n");
             local::create(&root.join(mailbox));
-            local::deliver(&root.join(mailbox), text.as_bytes(), mail.date.seconds, Some("F"));
+            local::deliver(&root.join(mailbox), text.as_bytes(), mail.date.seconds, Some("S"));
             changed.added.push(digest(&mail.bytes));
         };
         let content = |path: &PathBuf| digest(&fs::read(path).expect("a message"));
@@ -221,12 +226,12 @@ impl Scene {
         if let [first, second, third, _, ..] = &work[..] {
             changed.removed.push(content(first));
             fs::remove_file(first).expect("a removal");
-            changed.flags.push((content(second), "\\answered"));
-            let letters = local::letters(second).into_iter().chain(['R']).collect();
-            local::set_letters(second, &letters);
-            changed.flags.push((content(third), "\\seen"));
-            let letters = local::letters(third).into_iter().chain(['S']).collect();
-            local::set_letters(third, &letters);
+            for (path, flag, letter) in [(second, "\\answered", 'R'), (third, "\\seen", 'S')] {
+                let mut letters = local::letters(path);
+                let set = !letters.remove(&letter) && letters.insert(letter);
+                changed.flags.push((content(path), flag, set));
+                local::set_letters(path, &letters);
+            }
         }
         let old = root.join(format!("Near{}", step.wrapping_sub(2)));
         if old.is_dir() {
@@ -250,10 +255,13 @@ fn change_server(account: &mut Account, step: usize, changed: &mut Changed) {
     if let [first, second, third, _, ..] = inbox[..] {
         changed.removed.push(content(account, "INBOX", first));
         account.expunge("INBOX", first);
-        changed.flags.push((content(account, "INBOX", second), "\\seen"));
-        account.flag("INBOX", second, &["\\Seen"], &[]);
-        changed.flags.push((content(account, "INBOX", third), "todo"));
-        account.flag("INBOX", third, &["todo"], &[]);
+        for (uid, flag, lower) in [(second, "\\Seen", "\\seen"), (third, "todo", "todo")] {
+            let message = account.mailbox("INBOX").message(uid);
+            let set = !message.flags.has(flag);
+            changed.flags.push((digest(&message.bytes), lower, set));
+            let (add, remove): (&[&str], &[&str]) = if set { (&[flag], &[]) } else { (&[], &[flag]) };
+            account.flag("INBOX", uid, add, remove);
+        }
     }
     let old = format!("Far{}", step.wrapping_sub(2));
     if let Some(mailbox) = account.mailboxes.get(&old) {
