@@ -26,7 +26,9 @@ test:
 docs:
 	@$(SETUP) && HOMING_BLESS=1 cargo test --quiet $$flags --test kept_in_step
 
-install: build
+# Builds only where nothing is built yet: `make && sudo make install` needs no toolchain for root.
+install:
+	@test -x target/release/homing || $(MAKE) build
 	install -D -m 755 target/release/homing "$(AT)/bin/homing"
 	install -d "$(AT)/share/man/man1" "$(AT)/share/man/man5"
 	install -m 644 $(MAN1) "$(AT)/share/man/man1"

@@ -29,6 +29,8 @@ pub struct Digester {
     size: u64,
     header: Vec<u8>,
     in_header: bool,
+    ends_in_cr: bool,
+    bare_cr: bool,
 }
 
 impl Default for Digester {
@@ -38,6 +40,8 @@ impl Default for Digester {
             size: 0,
             header: Vec::new(),
             in_header: true,
+            ends_in_cr: false,
+            bare_cr: false,
         }
     }
 }
@@ -52,9 +56,19 @@ impl Digester {
     pub fn update(&mut self, bytes: &[u8]) {
         self.content.update(bytes);
         self.size += bytes.len() as u64;
+        self.look_for_bare_cr(bytes);
         if self.in_header {
             self.collect_header(bytes);
         }
+    }
+
+    fn look_for_bare_cr(&mut self, bytes: &[u8]) {
+        let Some((&first, &last)) = bytes.first().zip(bytes.last()) else {
+            return;
+        };
+        self.bare_cr |= self.ends_in_cr && first != b'\n';
+        self.bare_cr |= bytes.windows(2).any(|two| two[0] == b'\r' && two[1] != b'\n');
+        self.ends_in_cr = last == b'\r';
     }
 
     fn collect_header(&mut self, bytes: &[u8]) {
@@ -77,6 +91,7 @@ impl Digester {
             content: ContentDigest(first_16(&self.content.finalize())),
             header: header_digest(&self.header),
             envelope: envelope_key(&self.header),
+            bare_cr: self.bare_cr || self.ends_in_cr,
         }
     }
 }
@@ -231,6 +246,20 @@ mod tests {
             header_digest(b"Subject: caf\xe9 \0x\n"),
             header_digest(b"subject:cafX x\r\n")
         );
+    }
+
+    #[test]
+    fn bare_cr_is_seen() {
+        for (mail, bare) in [
+            ("a\r\nb\r\n", false),
+            ("a\nb", false),
+            ("a\rb", true),
+            ("a\r\r\n", true),
+            ("a\r", true),
+            ("", false),
+        ] {
+            assert_eq!(identity(mail.as_bytes()).bare_cr, bare, "{mail:?}");
+        }
     }
 
     #[test]

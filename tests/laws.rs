@@ -131,8 +131,8 @@ impl World {
     fn message(&mut self, seen: bool) -> Message {
         self.made += 1;
         let n = self.made;
-        let named = if n % 5 == 0 { n - 1 } else { n };
-        let id = if n % 3 == 0 {
+        let named = if n.is_multiple_of(5) { n - 1 } else { n };
+        let id = if n.is_multiple_of(3) {
             String::new()
         } else {
             format!("Message-ID: <{named}@example.org>\r\n")

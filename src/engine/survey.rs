@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Job;
-use crate::error::{Failure, Reach, Result};
+use crate::error::{Failure, Kind, Reach, Result};
 use crate::execute::Names;
 use crate::model::{Listed, MailboxId, MailboxPath, Role, Side, Survey};
 use crate::plan::Presence;
@@ -78,7 +78,11 @@ pub(super) fn mailboxes(job: &Job<'_>) -> Result<Mailboxes> {
             } else {
                 job.naming.to_left(&listed.path)
             };
-            rows.entry(path).or_default()[side as usize] = Some(listed);
+            let slot = &mut rows.entry(path).or_default()[side as usize];
+            if let Some(other) = slot {
+                return Err(clash(&other.path, &listed.path));
+            }
+            *slot = Some(listed);
         }
     }
     let mut known: BTreeMap<MailboxPath, [Option<Place>; 2]> = BTreeMap::new();
@@ -97,6 +101,13 @@ pub(super) fn mailboxes(job: &Job<'_>) -> Result<Mailboxes> {
         failures,
         complete,
     })
+}
+
+/// Two mailboxes would become one; which of them a message belongs to could not be told any more.
+fn clash(one: &MailboxPath, other: &MailboxPath) -> Failure {
+    let what = format!("\"{one}\" and \"{other}\" would have the same name on the other side");
+    Failure::account(Kind::Config, what)
+        .hint("change `map`, or leave one of them out with `mailboxes`; nothing was done")
 }
 
 /// Names of mailboxes with which something failed that is not to be tried again yet.

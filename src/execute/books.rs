@@ -2,9 +2,10 @@
 
 use super::Executor;
 use super::notes::one;
-use crate::error::Result;
+use crate::error::{Failure, Result, Retry};
 use crate::model::{Flags, Gone, Half, Id, Identity, MailboxId, Pair, PairId, Side};
 use crate::plan::{Action, Match, Rule, Step, merge};
+use crate::state::ProblemKey;
 use crate::store::Head;
 
 impl Executor<'_> {
@@ -43,7 +44,8 @@ impl Executor<'_> {
             flags: given,
             unseen,
             gone: Gone::No,
-            size: Some(identity.size),
+            // What a server then tells as its size is not known yet, and need not be what was sent.
+            size: (!unseen).then_some(identity.size),
             date: None,
         };
         let source = Half {
@@ -60,7 +62,15 @@ impl Executor<'_> {
         } else {
             state.add_pair(&base_row(mailbox, to, target, source, identity))?;
         }
-        state.settle(mailbox, from, &one(head.id))
+        state.settle(mailbox, from, &one(head.id))?;
+        if identity.bare_cr && unseen {
+            // Dovecot and Courier were seen to drop it and to say OK.
+            let what = "it was sent, but holds a CR without a LF: the server may have changed that";
+            let hint = "the copy here is whole; compare the two if it matters";
+            let doubt = Failure::message(what).retry(Retry::Never).hint(hint);
+            self.fail(ProblemKey::Message(mailbox, from, head.id), doubt)?;
+        }
+        Ok(())
     }
 
     /// A message arrived whose equal was there already, without a partner.

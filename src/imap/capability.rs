@@ -88,7 +88,7 @@ impl Capabilities {
         }
     }
 
-    /// The largest message that the server takes (RFC 7889 §4), where it says one.
+    /// The largest message that the server takes (RFC 7889 §2), where it says one.
     pub(super) fn append_limit(&self) -> Option<u64> {
         self.0
             .iter()

@@ -145,6 +145,7 @@ impl Shared {
                 content,
                 header,
                 envelope,
+                ..
             } = identity;
             let Head { id, flags, date, .. } = head;
             let content = Some(content);

@@ -63,6 +63,8 @@ pub struct Identity {
     pub header: HeaderDigest,
     /// Over four fields of the header; `None` where there is no Message-ID.
     pub envelope: Option<EnvelopeKey>,
+    /// It holds a CR without a LF, which no mail may (RFC 5322 §2.3) and some servers change without a word.
+    pub bare_cr: bool,
 }
 
 /// What a side tells of a message without handing over its body.

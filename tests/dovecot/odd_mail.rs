@@ -211,6 +211,15 @@ fn odd_mail_comes_down_byte_for_byte() {
     ));
 }
 
+fn has_bare_cr(bytes: &[u8]) -> bool {
+    (0..bytes.len()).any(|at| bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'))
+}
+
+/// What is not sent, and stays on disk.
+const REFUSED: [&str; 4] = ["empty", "nul-in-header", "nul-in-body", "many-nuls"];
+/// What Dovecot changes without a word.
+const CHANGED: [&str; 3] = ["only-cr", "cr-cr-lf", "ends-in-cr"];
+
 #[test]
 fn odd_mail_goes_up_byte_for_byte_or_is_named() {
     let Some(dovecot) = Dovecot::shared() else { return };
@@ -250,11 +259,17 @@ fn odd_mail_goes_up_byte_for_byte_or_is_named() {
         "other than it was on the server, and not named: {run:#?}"
     );
     assert_eq!(run.exit, i32::from(!missing.is_empty()), "{run:#?}");
-    assert_eq!(run.problems().len(), missing.len(), "{run:#?}");
+    // A bare CR is named whether this server keeps it or not: the sender cannot know.
+    let doubtful = cases
+        .iter()
+        .filter(|(name, bytes)| REFUSED.contains(name) || has_bare_cr(bytes))
+        .count();
+    assert_eq!(run.problems().len(), doubtful, "{run:#?}");
     assert!(
         missing
             .iter()
-            .all(|(_, (name, _))| ["empty", "nul-in-header", "nul-in-body", "many-nuls"].contains(name))
+            .all(|(_, (name, _))| REFUSED.contains(name) || CHANGED.contains(name)),
+        "{missing:?}"
     );
 
     // The rest is on both sides alike, flags and dates too; nothing is sent again.

@@ -211,7 +211,11 @@ fn lies_of_one_command() {
     assert_eq!(flags(&server, 1), "");
 }
 
+/// A lie, commands, a text, and whether it is among the answers.
+type Row = (Lies, &'static [&'static str], &'static str, bool);
+
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn lies_of_the_server() {
     let answers = |lies: Lies, commands: &[&str]| -> String {
         let server = server();
@@ -226,7 +230,6 @@ fn lies_of_the_server() {
             .collect::<Vec<_>>()
             .join("\n")
     };
-    type Row = (Lies, &'static [&'static str], &'static str, bool);
     let table: [Row; 11] = [
         (
             Lies {

@@ -17,7 +17,9 @@ fn odd_mail_is_odd_in_many_ways() {
     let names: BTreeSet<&str> = all.iter().map(|m| m.name.as_str()).collect();
     assert_eq!(names.len(), all.len(), "each has a name of its own");
     let mut copies = BTreeMap::<&[u8], usize>::new();
-    all.iter().for_each(|m| *copies.entry(&m.bytes).or_default() += 1);
+    for message in &all {
+        *copies.entry(&message.bytes).or_default() += 1;
+    }
     assert_eq!(
         copies.values().filter(|&&n| n > 1).count(),
         2,

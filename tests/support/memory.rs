@@ -445,7 +445,7 @@ impl Source for Memory {
                 drop(done.send(Outcome {
                     ticket: job.ticket,
                     done: done_,
-                }))
+                }));
             };
             for id in job.ids.iter().rev() {
                 self.step()?;
