@@ -359,6 +359,25 @@ mod tests {
                 &["opened 0+7", "added 4,6,9", "up to v=7 n=10 m=3 q=50"],
             ),
             (
+                "only written to so far",
+                QRESYNC,
+                Some(""),
+                vec![
+                    ("EXAMINE \"A\"", OPEN),
+                    (
+                        "UID FETCH 1:* (FLAGS)",
+                        "* 1 FETCH (UID 4 FLAGS (a))\n* 2 FETCH (UID 6 FLAGS ())\n* 3 FETCH (UID 9 FLAGS (b))\n$ OK",
+                    ),
+                ],
+                &[
+                    "opened 0+7",
+                    "flags [(4, (a)), (6, ())]",
+                    "added 9",
+                    "removed 1",
+                    "up to v=7 n=10 m=3 q=50",
+                ],
+            ),
+            (
                 "plain",
                 "",
                 Some("v=7 n=10 m=3 q=0"),

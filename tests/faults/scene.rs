@@ -25,7 +25,8 @@ type Contents = BTreeMap<Content, usize>;
 pub(crate) struct Tolerance {
     /// Other clients remove messages.
     lost: bool,
-    /// A removal that coincides with a changed UIDVALIDITY comes back (DESIGN 8a).
+    /// A removal that coincides with a changed UIDVALIDITY comes back (DESIGN 8a), and what is not proven to be the message
+    /// that is meant is not removed (HAZARDS 10).
     returned: bool,
 }
 
