@@ -39,12 +39,12 @@ enum Struck {
 
 impl Session {
     pub(super) fn read(&mut self) -> io::Result<Option<Incoming>> {
-        if !self.io.has_buffered() && !self.pipelined && !self.io.is_muted() {
-            lock(&self.shared.log).round_trips += 1;
-        }
+        let waits = !self.io.has_buffered() && !self.pipelined && !self.io.is_muted();
         let Some(line) = self.line()? else {
             return Ok(None);
         };
+        // Counted once the command is there: whoever looks before it does not see a round trip under way.
+        lock(&self.shared.log).round_trips += usize::from(waits);
         let (tag, verb) = parse::head(&line);
         let faults = self.shared.strike(&verb);
         let mut incoming = Incoming {
