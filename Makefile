@@ -18,7 +18,7 @@ build:
 	@$(SETUP) && cargo build --release $$flags
 
 demo:
-	@$(SETUP) && cargo run --quiet $$flags --example demo
+	@$(SETUP) && cargo build $$flags --bin homing --example demo && cargo run --quiet $$flags --example demo
 
 test:
 	@$(SETUP) && HOMING_REAL_SERVERS=1 cargo test $$flags
