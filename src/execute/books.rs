@@ -46,16 +46,9 @@ impl Executor<'_> {
             gone: Gone::No,
             // What a server then tells as its size is not known yet, and need not be what was sent.
             size: (!unseen).then_some(identity.size),
-            date: None,
+            ..Half::default()
         };
-        let source = Half {
-            id: Some(head.id),
-            flags: head.flags.clone(),
-            unseen: false,
-            gone: Gone::No,
-            size: Some(head.size),
-            date: Some(head.date),
-        };
+        let source = half_of(head, head.flags.clone());
         if let Some(pair) = state.partner(mailbox, from, head.id)? {
             state.set_half(pair.id, to, &target)?;
             state.set_half(pair.id, from, &source)?;
@@ -86,14 +79,7 @@ impl Executor<'_> {
         let from = to.other();
         self.met.entry((mailbox, to)).or_default().insert(id);
         let there = self.flags_of(mailbox, to, id)?;
-        let source = Half {
-            id: Some(head.id),
-            flags: Flags::none(),
-            unseen: false,
-            gone: Gone::No,
-            size: Some(head.size),
-            date: Some(head.date),
-        };
+        let source = half_of(head, Flags::none());
         let pair = if let Some(mut pair) = state.partner(mailbox, to, id)? {
             // A base row that had lost its id here keeps the flags that both sides agreed on.
             let half = &mut pair.halves[from as usize];
@@ -179,6 +165,19 @@ impl Executor<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// A message as it was when it was read.
+fn half_of(head: &Head, flags: Flags) -> Half {
+    Half {
+        id: Some(head.id),
+        flags,
+        unseen: false,
+        gone: Gone::No,
+        size: Some(head.size),
+        date: Some(head.date),
+        object: head.object.clone(),
     }
 }
 

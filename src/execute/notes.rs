@@ -2,7 +2,7 @@
 
 use super::Executor;
 use crate::error::Result;
-use crate::model::{Flags, Gone, Half, HeaderDigest, Id, IdSet, MailboxId, Pair, PairId, Side};
+use crate::model::{Flags, Half, HeaderDigest, Id, IdSet, MailboxId, Pair, PairId, Side};
 use crate::plan::{Action, Match, Step, Waiting, first_sight};
 
 impl Executor<'_> {
@@ -54,21 +54,13 @@ impl Executor<'_> {
         match (&m.left, &m.right) {
             (Waiting::New(left), Waiting::New(right)) => {
                 let [left_flags, right_flags] = Match::base_flags(&left.flags, &right.flags);
-                let half = |e: &crate::model::Envelope, flags| Half {
-                    id: Some(e.id),
-                    flags,
-                    unseen: false,
-                    gone: Gone::No,
-                    size: Some(e.size),
-                    date: Some(e.date),
-                };
                 let Some(content) = left.content.or(right.content) else {
                     return Ok(());
                 };
                 state.add_pair(&Pair {
                     id: PairId(0),
                     mailbox,
-                    halves: [half(left, left_flags), half(right, right_flags)],
+                    halves: [Half::seen(left, left_flags), Half::seen(right, right_flags)],
                     size: if left.content.is_some() { left.size } else { right.size },
                     content,
                     header: left.header.or(right.header).unwrap_or(HeaderDigest([0; 16])),
@@ -87,15 +79,7 @@ impl Executor<'_> {
                 } else {
                     base.flags.clone()
                 };
-                let half = Half {
-                    id: Some(found.id),
-                    flags,
-                    unseen: false,
-                    gone: Gone::No,
-                    size: Some(found.size),
-                    date: Some(found.date),
-                };
-                state.set_half(pair.id, side, &half)?;
+                state.set_half(pair.id, side, &Half::seen(found, flags))?;
             }
             (Waiting::Void(_), Waiting::Void(_)) => return Ok(()),
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Names;
 use crate::error::Result;
-use crate::model::{Flags, Gone, Half, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
+use crate::model::{Half, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
 use crate::state::State;
 use crate::store::{Delivered, IntentId, Store};
 
@@ -77,11 +77,9 @@ fn adopt(state: &State, mailbox: MailboxId, side: Side, found: &Delivered) -> Re
     // Which flags both sides agreed on is not known: each side's count as changes, and both get the union.
     let target = Half {
         id: Some(found.id),
-        flags: Flags::none(),
-        unseen: false,
-        gone: Gone::No,
         size: Some(found.identity.size),
         date: Some(found.date),
+        ..Half::default()
     };
     let source = Half {
         id: Some(found.source),

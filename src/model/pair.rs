@@ -2,7 +2,7 @@
 
 use super::flags::Flags;
 use super::mailbox::{MailboxId, Side};
-use super::message::{ContentDigest, EnvelopeKey, HeaderDigest, Id, InternalDate, Known};
+use super::message::{ContentDigest, Envelope, EnvelopeKey, HeaderDigest, Id, InternalDate, Known, ObjectId};
 
 /// The row's own number; never changes while the pair lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +23,23 @@ pub struct Half {
     pub size: Option<u64>,
     /// Its internal date as that side told it.
     pub date: Option<InternalDate>,
+    /// That server's object id of it, where it has such.
+    pub object: Option<ObjectId>,
+}
+
+impl Half {
+    /// A message that is there, as that side just told it.
+    pub fn seen(envelope: &Envelope, flags: Flags) -> Self {
+        Self {
+            id: Some(envelope.id),
+            flags,
+            unseen: false,
+            gone: Gone::No,
+            size: Some(envelope.size),
+            date: Some(envelope.date),
+            object: envelope.object.clone(),
+        }
+    }
 }
 
 /// Whether a message is gone from a side without the other having followed.

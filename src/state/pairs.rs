@@ -5,13 +5,13 @@ use rusqlite::{Connection, Row};
 use super::{State, failed, keywords, prefix, side_of};
 use crate::error::Result;
 use crate::model::{
-    ContentDigest, EnvelopeKey, Flags, Gone, Half, HeaderDigest, Id, IdSet, InternalDate, MailboxId, MailboxPath, Pair,
-    PairId, Side,
+    ContentDigest, EnvelopeKey, Flags, Gone, Half, HeaderDigest, Id, IdSet, InternalDate, MailboxId, MailboxPath,
+    ObjectId, Pair, PairId, Side,
 };
 
 const SELECT: &str = "SELECT p.id, p.mailbox, p.size, p.content, p.header, p.envelope,
-  l_id, l_flags, l_unseen, l_gone, l_size, l_date, lk.names,
-  r_id, r_flags, r_unseen, r_gone, r_size, r_date, rk.names
+  l_id, l_flags, l_unseen, l_gone, l_size, l_date, lk.names, l_object,
+  r_id, r_flags, r_unseen, r_gone, r_size, r_date, rk.names, r_object
   FROM pair p LEFT JOIN keyword_set lk ON lk.id=l_keywords LEFT JOIN keyword_set rk ON rk.id=r_keywords";
 
 fn read_half(row: &Row<'_>, from: usize) -> rusqlite::Result<Half> {
@@ -27,6 +27,7 @@ fn read_half(row: &Row<'_>, from: usize) -> rusqlite::Result<Half> {
         },
         size: row.get::<_, Option<i64>>(from + 4)?.map(|size| size as u64),
         date: row.get::<_, Option<i64>>(from + 5)?.map(InternalDate),
+        object: row.get::<_, Option<Box<str>>>(from + 7)?.map(ObjectId),
     })
 }
 
@@ -38,7 +39,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Pair> {
         content: ContentDigest(row.get(3)?),
         header: HeaderDigest(row.get(4)?),
         envelope: row.get::<_, Option<[u8; 16]>>(5)?.map(EnvelopeKey),
-        halves: [read_half(row, 6)?, read_half(row, 13)?],
+        halves: [read_half(row, 6)?, read_half(row, 14)?],
     })
 }
 
@@ -54,11 +55,13 @@ fn update_half(conn: &Connection, pair: PairId, side: Side, half: &Half) -> rusq
     let p = prefix(side);
     let keywords = keywords::store(conn, &half.flags)?;
     conn.prepare_cached(&format!(
-        "UPDATE pair SET {p}_id=?, {p}_flags=?, {p}_keywords=?, {p}_unseen=?, {p}_gone=?, {p}_size=?, {p}_date=? WHERE id=?"
+        "UPDATE pair SET {p}_id=?, {p}_flags=?, {p}_keywords=?, {p}_unseen=?, {p}_gone=?, {p}_size=?, {p}_date=?, {p}_object=?
+         WHERE id=?"
     ))?
     .execute((
         half.id.map(|id| id as i64), half.flags.system.bits(), keywords, half.unseen, gone_code(half.gone),
-        half.size.map(|size| size as i64), half.date.map(|date| date.0), pair.0,
+        half.size.map(|size| size as i64), half.date.map(|date| date.0),
+        half.object.as_ref().map(|object| &*object.0), pair.0,
     ))
 }
 
@@ -148,9 +151,9 @@ impl State {
             );
             conn.prepare_cached(
                 "INSERT OR REPLACE INTO pair (mailbox, size, content, header, envelope,
-                   l_id, l_flags, l_keywords, l_unseen, l_gone, l_size, l_date,
-                   r_id, r_flags, r_keywords, r_unseen, r_gone, r_size, r_date)
-                 VALUES (?1,?2,?3,?4,?5, ?6,?7,?8,?9,?10,?11,?12, ?13,?14,?15,?16,?17,?18,?19)",
+                   l_id, l_flags, l_keywords, l_unseen, l_gone, l_size, l_date, l_object,
+                   r_id, r_flags, r_keywords, r_unseen, r_gone, r_size, r_date, r_object)
+                 VALUES (?1,?2,?3,?4,?5, ?6,?7,?8,?9,?10,?11,?12,?13, ?14,?15,?16,?17,?18,?19,?20,?21)",
             )?
             .insert(rusqlite::params![
                 pair.mailbox.0,
@@ -165,6 +168,7 @@ impl State {
                 gone_code(left.gone),
                 left.size.map(|size| size as i64),
                 left.date.map(|date| date.0),
+                left.object.as_ref().map(|object| &*object.0),
                 right.id.map(|id| id as i64),
                 right.flags.system.bits(),
                 right_keywords,
@@ -172,6 +176,7 @@ impl State {
                 gone_code(right.gone),
                 right.size.map(|size| size as i64),
                 right.date.map(|date| date.0),
+                right.object.as_ref().map(|object| &*object.0),
             ])
         };
         add().map(PairId).map_err(failed)
@@ -203,6 +208,25 @@ impl State {
             (gone_code(gone), pair.0),
         )
         .map(drop)
+    }
+
+    /// Puts a pair into another mailbox, with what each side now has of it.
+    pub fn move_pair(&self, pair: PairId, mailbox: MailboxId, halves: [&Half; 2]) -> Result<()> {
+        self.execute("UPDATE pair SET mailbox=? WHERE id=?", (mailbox.0, pair.0))?;
+        Side::BOTH
+            .into_iter()
+            .try_for_each(|side| self.set_half(pair, side, halves[side as usize]))
+    }
+
+    /// The pairs of that content, in any mailbox.
+    pub fn pairs_by_content(&self, content: &ContentDigest) -> Result<Vec<Pair>> {
+        self.rows(&format!("{SELECT} WHERE content=?"), [content.0], read)
+    }
+
+    /// The pairs that a server knows by that object id, in any mailbox.
+    pub fn pairs_by_object(&self, side: Side, object: &ObjectId) -> Result<Vec<Pair>> {
+        let p = prefix(side);
+        self.rows(&format!("{SELECT} WHERE {p}_object=?"), [&*object.0], read)
     }
 
     /// Forgets pairs.

@@ -25,13 +25,15 @@ CREATE TABLE keyword_set (id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE);
 CREATE TABLE pair (
   id INTEGER PRIMARY KEY, mailbox INTEGER NOT NULL,
   l_id INTEGER, l_flags INTEGER NOT NULL, l_keywords INTEGER NOT NULL, l_unseen INTEGER NOT NULL,
-  l_gone INTEGER NOT NULL, l_size INTEGER, l_date INTEGER,
+  l_gone INTEGER NOT NULL, l_size INTEGER, l_date INTEGER, l_object TEXT,
   r_id INTEGER, r_flags INTEGER NOT NULL, r_keywords INTEGER NOT NULL, r_unseen INTEGER NOT NULL,
-  r_gone INTEGER NOT NULL, r_size INTEGER, r_date INTEGER,
+  r_gone INTEGER NOT NULL, r_size INTEGER, r_date INTEGER, r_object TEXT,
   size INTEGER NOT NULL, content BLOB NOT NULL, header BLOB NOT NULL, envelope BLOB);
 CREATE UNIQUE INDEX pair_left ON pair (mailbox, l_id);
 CREATE UNIQUE INDEX pair_right ON pair (mailbox, r_id);
 CREATE INDEX pair_content ON pair (content);
+CREATE INDEX pair_left_object ON pair (l_object) WHERE l_object IS NOT NULL;
+CREATE INDEX pair_right_object ON pair (r_object) WHERE r_object IS NOT NULL;
 CREATE INDEX pair_gone ON pair (mailbox) WHERE l_gone <> 0 OR r_gone <> 0;
 CREATE INDEX pair_void ON pair (mailbox) WHERE l_id IS NULL OR r_id IS NULL;
 
