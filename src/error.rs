@@ -1,6 +1,7 @@
 //! What went wrong, how far it reaches, whether trying again helps, and what the user can do.
 
 use std::fmt;
+use std::time::Duration;
 
 /// How much a failure keeps from being done. Ordered from small to large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,6 +88,8 @@ pub struct Failure {
     pub what: String,
     /// What the user can do next.
     pub hint: Option<String>,
+    /// Who refused asked not to be asked again before so long.
+    pub after: Option<Duration>,
 }
 
 impl Failure {
@@ -98,6 +101,7 @@ impl Failure {
             kind: Kind::Partial,
             what: what.into(),
             hint: None,
+            after: None,
         }
     }
 
@@ -122,6 +126,7 @@ impl Failure {
             kind,
             what: what.into(),
             hint: None,
+            after: None,
         }
     }
 
@@ -136,6 +141,13 @@ impl Failure {
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// The same, not to be tried again before so long.
+    #[must_use]
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.after = Some(wait);
         self
     }
 

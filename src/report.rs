@@ -79,6 +79,8 @@ pub struct AccountReport {
     pub last_run: Option<LastRun>,
     /// For `status`: changes seen and not carried over.
     pub pending: u64,
+    /// For `status`: the server is asked one thing at a time, since it broke otherwise.
+    pub serial: bool,
     /// For `mailboxes`: the list.
     pub mailboxes: Vec<MailboxLine>,
 }
@@ -130,6 +132,8 @@ pub struct Problem {
     pub what: String,
     /// Whether trying again helps.
     pub retry: Retry,
+    /// How often it was tried.
+    pub tries: u32,
     /// When it is tried again, in seconds since 1970.
     pub next_try: Option<i64>,
     /// It was found by an earlier run and not tried in this one: only listed.
@@ -147,6 +151,7 @@ impl Problem {
             id,
             what: failure.what.clone(),
             retry: failure.retry,
+            tries: 1,
             next_try: None,
             waiting: false,
             hint: failure.hint.clone(),

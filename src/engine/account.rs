@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::footing::{self, Footing, Owner};
-use super::{Event, Finished, Job, Naming, summary};
+use super::{Event, Finished, Job, Naming, courtesy, summary};
 use crate::account::{self, Account};
 use crate::config::patterns::Pattern;
 use crate::error::{Failure, Kind, Result};
@@ -14,7 +15,7 @@ use crate::maildir::{self, LayoutChoice, Maildir};
 use crate::model::{MailboxPath, Role};
 use crate::plan::{Adoption, Policy};
 use crate::report::{AccountReport, MailboxLine};
-use crate::state::{Lock, Purpose, State};
+use crate::state::{Lock, ProblemKey, Purpose, State};
 use crate::store::{Source, Stop};
 
 /// What `sync` asks for.
@@ -49,7 +50,7 @@ pub fn sync(job: &Sync<'_>) -> AccountReport {
     let begun = Instant::now();
     let mut report = AccountReport::new(&job.account.name);
     if let Err(failure) = attempt(job, &mut report) {
-        report.error = Some(failure);
+        report.error.get_or_insert(failure);
     }
     report.seconds = begun.elapsed().as_secs_f64();
     report
@@ -68,21 +69,31 @@ fn attempt(job: &Sync<'_>, report: &mut AccountReport) -> Result<()> {
         user: &account.server.user,
     };
     let footing = footing::find(&state, &settings.root, owner)?;
+    courtesy::may_call(&state)?;
     let run = state.begin_run("sync")?;
     if !job.dry_run {
         footing.begin(&state, &settings.root, owner, run)?;
     }
 
     let left = open_maildir(settings, &footing, &state, job);
-    let right = Imap::new(imap_options(account, &job.stop));
+    let right = Imap::new(imap::Options {
+        serial: courtesy::is_serial(&state)?,
+        ..imap_options(account, &job.stop)
+    });
     let (finished, result) = super::run(&engine_job(job, &footing, run, &state, &left, &right));
     report.wire = right.wire();
     summary::fill(report, &state, account, &finished, job.dry_run)?;
-    if !job.dry_run {
-        let ended = end(job, &footing, &state, owner, run, &finished, report);
-        return result.and(ended);
+    report.error = result.err();
+    if job.dry_run {
+        return Ok(());
     }
-    result
+    courtesy::note(&state, right.is_serial(), report.error.as_ref())?;
+    match &report.error {
+        Some(_) if job.stop.load(Ordering::Relaxed) => {}
+        Some(failure) => state.add_problem(ProblemKey::Run, failure)?,
+        None => state.settle_run()?,
+    }
+    end(job, &footing, &state, owner, run, &finished, report)
 }
 
 fn engine_job<'a>(

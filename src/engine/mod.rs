@@ -4,6 +4,7 @@
 //! `sync` opens an account's stores and state, and makes the report.
 
 pub mod account;
+mod courtesy;
 mod footing;
 mod identify;
 mod observe;

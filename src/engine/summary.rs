@@ -1,6 +1,6 @@
 //! Puts what was planned and done into the report's terms.
 
-use super::Finished;
+use super::{Finished, courtesy};
 use crate::account::Account;
 use crate::error::Result;
 use crate::maildir::index::FileIndex;
@@ -31,7 +31,8 @@ pub(super) fn fill(
         .map(line)
         .collect();
     report.held_back = finished.plan.held.iter().map(|held| held_back(held, account)).collect();
-    for row in state.problems()? {
+    // What ended an earlier run is that run's story; this one tells its own.
+    for row in state.problems()?.into_iter().filter(|row| !row.ended_run) {
         let found = finished
             .outcome
             .failures
@@ -62,6 +63,7 @@ pub(super) fn status(report: &mut AccountReport, state: &State, account: &Accoun
         report.problems.push(problem(state, row, waiting)?);
     }
     report.pending = state.pending_count()?;
+    report.serial = courtesy::is_serial(state)?;
     report.last_run = state.last_run()?.map(|run| LastRun {
         run: run.id as u64,
         begun: run.begun,
@@ -154,6 +156,7 @@ fn problem(state: &State, row: ProblemRow, waiting: bool) -> Result<Problem> {
         id,
         what: row.what,
         retry: row.retry,
+        tries: row.tries,
         next_try: row.next,
         waiting,
         hint: row.hint,

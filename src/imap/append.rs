@@ -21,6 +21,8 @@ use crate::store::{Append, Done, Head, Ticket};
 /// How often a message is sent that was refused or not sent in full.
 const ATTEMPTS: u32 = 3;
 
+const MAKE_ROOM: &str = "make room on the server; it is then sent by itself";
+
 /// A message to send.
 pub(super) struct Upload {
     ticket: Ticket,
@@ -149,6 +151,7 @@ pub(super) fn uploads(
         pipeline: Pipeline::new(conn),
         alone: first.alone,
         is_muted: false,
+        ending: None,
     };
     line.push(first);
     let outcome = line.run();
@@ -166,6 +169,12 @@ fn prepare(account: &Account, conn: &mut Conn, upload: Upload, answers: &Answers
     if let Some(limit) = conn.capabilities.append_limit().filter(|limit| upload.size() > *limit) {
         let what = format!("it has {} bytes, and the server takes {limit} at most", upload.size());
         upload.failed(Failure::message(what).retry(Retry::Never), answers);
+        return Ok(None);
+    }
+    // RFC 9208 §4.3.1: what does not fit now will not fit in a moment, and need not cross the wire to be refused.
+    if account.memory().has_no_room(&upload.to.raw, upload.size()) {
+        let what = "it is not sent: the server has no room for one of its size";
+        upload.failed(Failure::message(what).hint(MAKE_ROOM), answers);
         return Ok(None);
     }
     if needs_holds(account, &upload)
@@ -190,6 +199,8 @@ struct Line<'a, 'c> {
     alone: bool,
     /// Nothing more may be sent on this connection.
     is_muted: bool,
+    /// Why this ends once all that was sent is answered.
+    ending: Option<Failure>,
 }
 
 impl Line<'_, '_> {
@@ -210,9 +221,9 @@ impl Line<'_, '_> {
         loop {
             self.fill()?;
             match self.pipeline.next(&mut Keep)? {
-                None => return Ok(()),
+                None => return self.ending.take().map_or(Ok(()), Err),
                 Some(Event::Data(..)) => {}
-                Some(Event::Done(upload, reply)) => self.answered(upload, &reply)?,
+                Some(Event::Done(upload, reply)) => self.answered(upload, &reply),
             }
         }
     }
@@ -223,7 +234,8 @@ impl Line<'_, '_> {
             let suits = |work: &Work| {
                 matches!(work, Work::Upload(upload) if !upload.alone
                     && !needs_holds(self.account, upload)
-                    && limit.is_none_or(|limit| upload.size() <= limit))
+                    && limit.is_none_or(|limit| upload.size() <= limit)
+                    && !self.account.memory().has_no_room(&upload.to.raw, upload.size()))
             };
             let Some(Work::Upload(upload)) = self.queue.try_take(suits) else {
                 break;
@@ -234,35 +246,48 @@ impl Line<'_, '_> {
         Ok(())
     }
 
-    fn answered(&mut self, mut upload: Upload, reply: &Reply) -> Result<()> {
+    fn answered(&mut self, mut upload: Upload, reply: &Reply) {
         if reply.is_ok() {
             if upload.alone && !upload.plain {
                 // Nothing but the company was bad.
-                self.pipeline.conn.distrust();
+                self.pipeline.conn.trust.prove();
             }
             let id = self.new_id(&upload, reply);
             upload.landed(id, self.account, self.answers);
-            return Ok(());
+            return;
         }
         upload.attempts += 1;
         if reply.status == Status::Bad {
             self.misunderstood(upload, reply);
-            return Ok(());
+            return;
         }
         if upload.goes_plain() && !matches!(reply.code, Code::Other(_)) {
             self.queue.put_back(Work::Upload(Box::new(upload)));
-            return Ok(());
+            return;
         }
-        if upload.attempts < ATTEMPTS
-            && let Some(wait) = quirks::patience(reply)
-        {
+        if upload.attempts < ATTEMPTS && self.is_worth_waiting(upload.attempts, reply) {
             // Refused, so not done: it may be sent again.
             self.queue.put_back(Work::Upload(Box::new(upload)));
-            return self.account.pause(wait);
+            return;
+        }
+        if reply.code.is("OVERQUOTA") {
+            self.account.memory().no_room(&upload.to.raw, upload.size());
         }
         let failure = refusal(&upload, reply);
         upload.failed(failure, self.answers);
-        Ok(())
+    }
+
+    /// Waits where the refusal passes. When there is no time for that, nothing more is sent, and what was sent is still
+    /// answered.
+    fn is_worth_waiting(&mut self, nth: u32, reply: &Reply) -> bool {
+        self.account.rest(reply, nth).unwrap_or_else(|failure| {
+            self.is_muted = true;
+            for waiting in self.pipeline.unsend() {
+                self.queue.put_back(Work::Upload(Box::new(waiting)));
+            }
+            self.ending = Some(failure);
+            true
+        })
     }
 
     /// HAZARDS 1: the rest of the literal may now be taken for commands. Nothing more is sent here; what is in flight is
@@ -320,7 +345,7 @@ fn refusal(upload: &Upload, reply: &Reply) -> Failure {
         return Failure::mailbox("the mailbox is not there any more");
     }
     if reply.code.is("OVERQUOTA") {
-        return Failure::message(what).hint("make room on the server");
+        return Failure::message(what).hint(MAKE_ROOM);
     }
     let never = quirks::is_about_the_message(reply) || upload.size() == 0;
     Failure::message(what).retry(if never { Retry::Never } else { Retry::Later })
@@ -348,11 +373,12 @@ fn send_and_look(
         pipeline: Pipeline::new(conn),
         alone: true,
         is_muted: false,
+        ending: None,
     };
     line.push(upload);
     loop {
         match line.pipeline.next(&mut Keep) {
-            Ok(None) => return Ok(()),
+            Ok(None) => return line.ending.take().map_or(Ok(()), Err),
             Ok(Some(Event::Data(..))) => {}
             Ok(Some(Event::Done(upload, reply))) if reply.is_ok() => {
                 // Whatever comes of the look, the message is there.
@@ -361,7 +387,7 @@ fn send_and_look(
                 upload.landed(id, account, answers);
                 return found.map(|_| ());
             }
-            Ok(Some(Event::Done(upload, reply))) => line.answered(upload, &reply)?,
+            Ok(Some(Event::Done(upload, reply))) => line.answered(upload, &reply),
             Err(failure) => {
                 line.lost(&failure);
                 return Err(failure);

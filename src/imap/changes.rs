@@ -9,9 +9,9 @@ use std::sync::mpsc::SyncSender;
 use super::command::Command;
 use super::crew::{self, Queue, Task};
 use super::pipeline::{Event, Pipeline};
-use super::pool::{Account, Lease, Tries};
-use super::quirks;
+use super::pool::{Account, Lease};
 use super::response::{Reply, Status};
+use super::retry::Tries;
 use super::slot::{Next, Rung, Slot};
 use super::wire::{Keep, stopped};
 use crate::error::{Failure, Result};
@@ -198,12 +198,14 @@ impl<'a, 's> Worker<'a, 's> {
             self.again.push(slot);
             return Ok(());
         }
-        if slot.attempts < ATTEMPTS
-            && let Some(wait) = quirks::patience(reply)
-        {
-            self.account.pause(wait)?;
+        let rested = if slot.attempts < ATTEMPTS {
+            self.account.rest(reply, slot.attempts)
+        } else {
+            Ok(false)
+        };
+        if !matches!(rested, Ok(false)) {
             self.again.push(slot);
-            return Ok(());
+            return rested.map(|_| ());
         }
         let doing = if opens { "opened" } else { "listed" };
         let failure = Failure::mailbox(format!("the mailbox cannot be {doing}: {}", reply.text));

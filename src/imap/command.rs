@@ -97,6 +97,22 @@ impl Command {
         self
     }
 
+    /// Its name: a word, or two where the first is UID.
+    pub(super) fn verb(&self) -> String {
+        let Some(Part::Text(text)) = self.parts.first() else {
+            return String::new();
+        };
+        let mut words = text.split(|&byte| byte == b' ');
+        let first = words.next().unwrap_or_default();
+        let second = words.next().filter(|_| first == b"UID");
+        let words: Vec<_> = [Some(first), second]
+            .into_iter()
+            .flatten()
+            .map(String::from_utf8_lossy)
+            .collect();
+        words.join(" ")
+    }
+
     /// About how many bytes it takes on the wire.
     pub(super) fn size(&self) -> u64 {
         let part = |part: &Part| match part {

@@ -1,13 +1,13 @@
 //! One connection: what the server can do there, questions one at a time, and what concerns nobody else.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::capability::Capabilities;
 use super::code::Code;
 use super::command::Command;
 use super::pipeline::{Event, Pipeline};
 use super::response::{self, Data, Reply, Response, Status};
+use super::trust::{Trust, Wrong};
 use super::wire::{Counters, Keep, Wire};
 use crate::error::{Failure, Kind, Result, Retry};
 
@@ -17,8 +17,9 @@ pub(super) struct Conn {
     pub(super) capabilities: Capabilities,
     /// What the server confirmed to have enabled.
     pub(super) enabled: Capabilities,
-    /// The account takes one command at a time (HAZARDS 3).
-    serial: Arc<AtomicBool>,
+    pub(super) trust: Arc<Trust>,
+    /// The verb of the command that was refused as bad in company last.
+    pub(super) refused: String,
     pub(super) counters: Arc<Counters>,
     last_tag: u64,
     pub(super) line: Vec<u8>,
@@ -29,12 +30,13 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(wire: Wire, counters: Arc<Counters>, serial: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(wire: Wire, counters: Arc<Counters>, trust: Arc<Trust>) -> Self {
         Self {
             wire,
             capabilities: Capabilities::default(),
             enabled: Capabilities::default(),
-            serial,
+            trust,
+            refused: String::new(),
             counters,
             last_tag: 0,
             line: Vec::new(),
@@ -43,22 +45,12 @@ impl Conn {
         }
     }
 
-    /// Whether several commands may be in flight.
-    pub(super) fn pipelines(&self) -> bool {
-        !self.serial.load(Ordering::Relaxed)
-    }
-
-    /// From now on the account takes one command at a time.
-    pub(super) fn distrust(&self) {
-        self.serial.store(true, Ordering::Relaxed);
-    }
-
-    /// HAZARDS 3: what is refused as bad in company may be good alone. The failure says so: from now on commands go out one
-    /// at a time, and what was not answered is asked again.
+    /// HAZARDS 3: what is refused as bad in company may be good alone. The failure says so: commands go out one at a time
+    /// until that is known, and what was not answered is asked again.
     pub(super) fn suspects_pipelining(&self, reply: &Reply) -> Option<Failure> {
-        let suspect = reply.status == Status::Bad && reply.crowded && self.pipelines();
+        let suspect = reply.status == Status::Bad && reply.crowded && self.trust.pipelines();
         suspect.then(|| {
-            self.distrust();
+            self.trust.suspect(&self.refused, Wrong::Bad);
             let what = format!(
                 "the server refuses commands that do not wait for each other: {}",
                 reply.text

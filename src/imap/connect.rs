@@ -8,7 +8,7 @@ use super::command::Command;
 use super::conn::Conn;
 use super::pool::Account;
 use super::response::{Reply, Status};
-use super::wire::{Counters, Stream, Wire, lost, stopped};
+use super::wire::{Counters, Stream, Wire, stopped};
 use super::{Options, Tls, quirks, tls};
 use crate::error::{Failure, Kind, Result, Retry};
 
@@ -25,10 +25,7 @@ pub(super) fn open(account: &Account) -> Result<(Conn, bool)> {
     Counters::add(&account.counters.connections, 1);
     refuse_cleartext(&tcp, options)?;
     let connected = match options.tls {
-        Tls::Implicit => {
-            timeouts(&tcp, options)?;
-            tls::encrypt(tcp, options).and_then(|tls| greet(account, Stream::Tls(Box::new(tls))))
-        }
+        Tls::Implicit => tls::encrypt(tcp, options).and_then(|tls| greet(account, Stream::Tls(Box::new(tls)))),
         Tls::StartTls => start_tls(account, tcp),
         Tls::None => greet(account, Stream::Plain(tcp)),
     };
@@ -54,12 +51,6 @@ fn dial(options: &Options) -> Result<TcpStream> {
     Err(unreachable(last))
 }
 
-fn timeouts(tcp: &TcpStream, options: &Options) -> Result<()> {
-    tcp.set_read_timeout(Some(options.timeout))
-        .and_then(|()| tcp.set_write_timeout(Some(options.timeout)))
-        .map_err(|e| lost(&e))
-}
-
 /// Mail and password go in clear only over loopback, unless the user said otherwise.
 fn refuse_cleartext(tcp: &TcpStream, options: &Options) -> Result<()> {
     let is_local = tcp
@@ -79,7 +70,7 @@ fn refuse_cleartext(tcp: &TcpStream, options: &Options) -> Result<()> {
 fn conn(account: &Account, stream: Stream) -> Result<Conn> {
     let options = &account.options;
     let wire = Wire::new(stream, options.timeout, account.counters.clone(), options.stop.clone())?;
-    Ok(Conn::new(wire, account.counters.clone(), account.serial.clone()))
+    Ok(Conn::new(wire, account.counters.clone(), account.trust.clone()))
 }
 
 fn greet(account: &Account, stream: Stream) -> Result<(Conn, bool)> {
@@ -116,9 +107,7 @@ fn ask_for_tls(account: &Account, tcp: TcpStream) -> Result<TcpStream> {
     if !reply.is_ok() {
         return Err(refuse(&format!("the server refuses STARTTLS: {}", reply.text)));
     }
-    let tcp = plain.into_plain()?;
-    timeouts(&tcp, &account.options)?;
-    Ok(tcp)
+    plain.into_plain()
 }
 
 /// Adds to a failure of trust what the user needs to decide: the fingerprint of what is there.
@@ -130,7 +119,6 @@ fn explain(failure: Failure, account: &Account) -> Failure {
     let ways_out = "`ca-file` names the authority to trust, `tls-fingerprint` this very certificate";
     let again = || -> Result<TcpStream> {
         let tcp = dial(options)?;
-        timeouts(&tcp, options)?;
         if options.tls == Tls::StartTls {
             return ask_for_tls(account, tcp);
         }

@@ -5,6 +5,7 @@
 //! | `connect` `tls` `login` `capability` | from a host name to a session |
 //! | `wire` `token` `response` `code` `date` `command` | bytes, lines, answers, commands |
 //! | `conn` `pipeline` `pool` `crew` | commands in flight, connections, workers |
+//! | `retry` `trust` | what is tried again and when, what the server bears |
 //! | `names` `survey` | which mailboxes there are |
 //! | `selected` `changes` `slot` `reading` `envelopes` `fetch` | what is in them |
 //! | `write` `append` `sought` `marks` `proof` `remove` `moves` `mailboxes` | changing it |
@@ -47,6 +48,7 @@ mod quirks;
 mod reading;
 mod remove;
 mod response;
+mod retry;
 #[cfg(test)]
 mod script;
 mod selected;
@@ -56,6 +58,7 @@ mod store;
 mod survey;
 mod tls;
 mod token;
+mod trust;
 mod wire;
 mod write;
 
@@ -104,6 +107,8 @@ pub struct Options {
     pub connections: usize,
     /// How long the server may stay silent, and a write may hang.
     pub timeout: Duration,
+    /// An earlier run found that the server breaks when commands do not wait for each other; see [`Imap::is_serial`].
+    pub serial: bool,
     /// See [`Stop`].
     pub stop: Stop,
 }
@@ -125,6 +130,7 @@ impl Options {
             secret,
             connections: 4,
             timeout: Duration::from_secs(60),
+            serial: false,
             stop: Stop::default(),
         }
     }
@@ -155,10 +161,10 @@ impl Imap {
         }
     }
 
-    /// Whether the server was found to break when commands are sent before earlier ones are answered; for the rest of
-    /// this object's life they no longer are.
+    /// Whether the server was found to break when commands are sent before earlier ones are answered: what it refused, or
+    /// met with silence, in company it took alone. From then on they no longer are.
     pub fn is_serial(&self) -> bool {
-        self.account.serial.load(std::sync::atomic::Ordering::Relaxed)
+        self.account.trust.is_serial()
     }
 
     /// How many lines or literals of the server were left out because they could not be read or held.

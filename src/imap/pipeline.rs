@@ -2,12 +2,14 @@
 //! deadlock.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::capability::NonSync;
 use super::code::Code;
 use super::command::{Command, Part};
 use super::conn::{Conn, out_of_step};
-use super::response::{self, Data, Reply, Response};
+use super::response::{self, Data, Reply, Response, Status};
+use super::trust::Wrong;
 use super::wire::{Counters, Keep, Literals};
 use crate::error::Result;
 
@@ -20,6 +22,8 @@ const UPLOAD_WINDOW: u64 = 1 << 20;
 const DEPTH: usize = 64;
 /// The same for appends: each of them is in doubt when the connection is lost.
 const UPLOAD_DEPTH: usize = 32;
+/// A server that is busy for long says so from time to time; so many times the time limit is enough of that.
+const LONGEST_EXCUSE: u32 = 10;
 
 /// Commands that are not answered yet, oldest first; at least one.
 pub(super) struct InFlight<'a, C>(&'a mut VecDeque<Sent<C>>);
@@ -39,6 +43,7 @@ impl<C> InFlight<'_, C> {
 struct Sent<C> {
     tag: u64,
     what: C,
+    verb: String,
     size: u64,
     uploads: bool,
     /// It shared the wire with another command, before it or after it.
@@ -63,6 +68,8 @@ pub(super) struct Pipeline<'c, C> {
     /// What is left of the command sent last, which waits for the server's go-ahead.
     held: VecDeque<Part>,
     line: Vec<u8>,
+    /// When the server last said something to the point.
+    spoke: Instant,
 }
 
 impl<'c, C> Pipeline<'c, C> {
@@ -74,6 +81,7 @@ impl<'c, C> Pipeline<'c, C> {
             sent: VecDeque::new(),
             held: VecDeque::new(),
             line,
+            spoke: Instant::now(),
         }
     }
 
@@ -150,7 +158,7 @@ impl<'c, C> Pipeline<'c, C> {
     }
 
     fn depth(&self) -> usize {
-        if self.conn.pipelines() { DEPTH } else { 1 }
+        if self.conn.trust.pipelines() { DEPTH } else { 1 }
     }
 
     fn send_some(&mut self) -> Result<()> {
@@ -184,6 +192,7 @@ impl<'c, C> Pipeline<'c, C> {
     fn start(&mut self, command: Command, what: C) -> Result<()> {
         if self.sent.is_empty() {
             Counters::add(&self.conn.counters.round_trips, 1);
+            self.spoke = Instant::now();
         }
         let tag = self.conn.next_tag();
         let crowded = !self.sent.is_empty();
@@ -199,6 +208,7 @@ impl<'c, C> Pipeline<'c, C> {
         self.sent.push_back(Sent {
             tag,
             what,
+            verb: command.verb(),
             size: command.size(),
             uploads: command.uploads(),
             crowded,
@@ -260,11 +270,16 @@ impl<'c, C> Pipeline<'c, C> {
             let read = self.conn.wire.read_line(&mut self.line, &mut literals);
             if let Err(failure) = read {
                 // HAZARDS 3: silence on commands that share the wire.
-                if self.sent.len() > 1 && self.conn.wire.silent {
-                    self.conn.distrust();
+                if let Some(asked) = self.sent.front().filter(|_| self.conn.wire.silent) {
+                    if asked.crowded {
+                        self.conn.trust.suspect(&asked.verb, Wrong::Silence);
+                    } else {
+                        self.conn.trust.was_alone(&asked.verb, false);
+                    }
                 }
                 return Err(failure);
             }
+            self.expect_the_point()?;
             if self.line.starts_with(b"* ") {
                 return Ok(Step::Data);
             }
@@ -285,6 +300,16 @@ impl<'c, C> Pipeline<'c, C> {
         }
     }
 
+    /// `* OK Still here` keeps a connection alive, but not for ever.
+    fn expect_the_point(&mut self) -> Result<()> {
+        if !self.line.starts_with(b"* OK") {
+            self.spoke = Instant::now();
+        } else if self.spoke.elapsed() > LONGEST_EXCUSE * self.conn.wire.timeout() {
+            return Err(out_of_step("it says that it is there, and does not answer"));
+        }
+        Ok(())
+    }
+
     fn answered(&mut self, tag: u64, reply: Reply) -> Result<Option<(C, Reply)>> {
         if let Code::Capability(capabilities) = &reply.code {
             self.conn.capabilities = capabilities.clone();
@@ -299,14 +324,20 @@ impl<'c, C> Pipeline<'c, C> {
             // Refused before its literal went out: the rest stays here.
             self.held.clear();
         }
-        let crowded = |sent: Sent<C>| {
-            let reply = Reply {
-                crowded: sent.crowded,
-                ..reply
-            };
-            (sent.what, reply)
+        let Some(sent) = self.sent.remove(at) else {
+            return Ok(None);
         };
-        Ok(self.sent.remove(at).map(crowded))
+        let bad = reply.status == Status::Bad;
+        if !sent.crowded {
+            self.conn.trust.was_alone(&sent.verb, !bad);
+        } else if bad {
+            self.conn.refused = sent.verb;
+        }
+        let reply = Reply {
+            crowded: sent.crowded,
+            ..reply
+        };
+        Ok(Some((sent.what, reply)))
     }
 }
 
@@ -398,7 +429,7 @@ mod tests {
         let mut conn = Conn::new(wire, Arc::default(), Arc::default());
         conn.capabilities = Capabilities::new([&b"LITERAL+"[..]]);
         if serial {
-            conn.distrust();
+            conn.trust.prove();
         }
         let mut pipeline = Pipeline::new(&mut conn);
         for command in commands {

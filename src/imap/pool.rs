@@ -4,31 +4,31 @@ use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use super::code::Permanent;
 use super::conn::Conn;
 use super::names::Spelling;
+use super::retry::Tries;
 use super::selected::Selected;
-use super::wire::{Counters, stopped};
+use super::trust::Trust;
+use super::wire::Counters;
 use super::{Options, connect, login};
-use crate::error::{Failure, Kind, Result, Retry};
+use crate::error::Result;
 use crate::model::RawName;
 
-/// A connection that was idle for so long may be gone without a word.
+/// A connection that was idle for so long may be gone without a word. By the clock on the wall: the other one stands still
+/// while the computer sleeps.
 const STALE: Duration = Duration::from_secs(30);
-/// How often in a row a connection may be lost before the account gives up.
-const ATTEMPTS: u32 = 4;
-/// The wait before the second try, doubled each time.
-const FIRST_WAIT: Duration = Duration::from_millis(300);
 
 /// One account: its options, its connections and what it learnt.
 pub(super) struct Account {
     pub(super) options: Options,
     pub(super) counters: Arc<Counters>,
-    /// One command at a time (HAZARDS 3).
-    pub(super) serial: Arc<AtomicBool>,
-    idle: Mutex<Vec<(Conn, Instant)>>,
+    pub(super) trust: Arc<Trust>,
+    idle: Mutex<Vec<(Conn, SystemTime)>>,
+    /// A connection got as far as the login.
+    reached: AtomicBool,
     /// Connections at most, lowered when the server refuses more.
     limit: AtomicUsize,
     memory: Mutex<Memory>,
@@ -47,6 +47,8 @@ pub(super) struct Memory {
     seen: HashMap<RawName, u64>,
     /// What each mailbox holds for good, as SELECT told.
     pub(super) permanent: HashMap<RawName, Holds>,
+    /// The smallest message for which a mailbox had no room.
+    no_room: HashMap<RawName, u64>,
 }
 
 impl Memory {
@@ -69,6 +71,22 @@ impl Memory {
     /// A UIDVALIDITY was seen; what was known before stands, since the caller's ids are meant under that.
     pub(super) fn see(&mut self, mailbox: &RawName, validity: u64) {
         self.seen.entry(mailbox.clone()).or_insert(validity);
+    }
+
+    /// The smallest size that a mailbox had no room for.
+    fn no_room_for(&self, mailbox: &RawName) -> u64 {
+        self.no_room.get(mailbox).copied().unwrap_or(u64::MAX)
+    }
+
+    /// Whether it was refused that the mailbox takes that much, or less.
+    pub(super) fn has_no_room(&self, mailbox: &RawName, size: u64) -> bool {
+        size >= self.no_room_for(mailbox)
+    }
+
+    /// The server refused a message of that size for want of room.
+    pub(super) fn no_room(&mut self, mailbox: &RawName, size: u64) {
+        let least = size.min(self.no_room_for(mailbox));
+        self.no_room.insert(mailbox.clone(), least);
     }
 
     /// The mailbox is gone, or has another name.
@@ -103,10 +121,11 @@ impl Account {
         options.connections = options.connections.max(1);
         Self {
             limit: AtomicUsize::new(options.connections),
+            trust: Arc::new(Trust::remembered(options.serial)),
             options,
             counters: Arc::default(),
-            serial: Arc::default(),
             idle: Mutex::default(),
+            reached: AtomicBool::new(false),
             memory: Mutex::default(),
         }
     }
@@ -126,6 +145,11 @@ impl Account {
         self.limit.fetch_min(open.max(1), Ordering::Relaxed);
     }
 
+    /// Whether the server let us in before.
+    pub(super) fn was_reached(&self) -> bool {
+        self.reached.load(Ordering::Relaxed)
+    }
+
     /// Whether the user wants to stop.
     pub(super) fn is_stopped(&self) -> bool {
         self.options.stop.load(Ordering::Relaxed)
@@ -138,13 +162,14 @@ impl Account {
             let Some((mut conn, since)) = idle().pop() else {
                 break;
             };
-            let fresh = since.elapsed() < STALE;
+            let fresh = since.elapsed().is_ok_and(|idle| idle < STALE);
             if fresh || conn.ask(super::command::Command::new("NOOP"), |_| ()).is_ok() {
                 return Ok(self.leased(conn));
             }
         }
         let (mut conn, logged_in) = connect::open(self)?;
         login::login(&mut conn, &self.options, logged_in)?;
+        self.reached.store(true, Ordering::Relaxed);
         self.memory().utf8 = conn.capabilities.utf8_only();
         Ok(self.leased(conn))
     }
@@ -165,21 +190,6 @@ impl Account {
                 Err(failure) => tries.again(self, failure)?,
                 done => return done,
             }
-        }
-    }
-
-    /// Waits, unless the user wants to stop.
-    pub(super) fn pause(&self, how_long: Duration) -> Result<()> {
-        let end = Instant::now() + how_long;
-        loop {
-            if self.is_stopped() {
-                return Err(stopped());
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            std::thread::sleep(left.min(Duration::from_millis(100)));
         }
     }
 }
@@ -209,30 +219,7 @@ impl Drop for Lease<'_> {
         if let Some(mut conn) = self.conn.take().filter(|conn| conn.clean) {
             conn.wire.impatient = true;
             let mut idle = self.account.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.push((conn, Instant::now()));
+            idle.push((conn, SystemTime::now()));
         }
-    }
-}
-
-/// Lost connections in a row.
-#[derive(Default)]
-pub(super) struct Tries(u32);
-
-impl Tries {
-    /// Something was answered: the next loss is the first again.
-    pub(super) fn progress(&mut self) {
-        self.0 = 0;
-    }
-
-    /// Waits before the next try; fails when there is to be none.
-    pub(super) fn again(&mut self, account: &Account, failure: Failure) -> Result<()> {
-        self.0 += 1;
-        if failure.retry != Retry::Now || failure.kind != Kind::Temporary {
-            return Err(failure);
-        }
-        if self.0 >= ATTEMPTS {
-            return Err(failure.retry(Retry::Later));
-        }
-        account.pause(FIRST_WAIT * 2_u32.pow(self.0 - 1))
     }
 }

@@ -6,9 +6,6 @@ use super::code::Code;
 use super::response::Reply;
 use crate::error::{Failure, Kind, Retry};
 
-/// The longest that a server can make us wait for it.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
-
 /// RFC 5530 §3: codes of a refusal that passes by itself.
 const PASSING: [&str; 5] = ["UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"];
 
@@ -23,15 +20,29 @@ pub(super) fn passes(reply: &Reply) -> bool {
         || (!is_login_code(&reply.code) && PASSING_WORDS.iter().any(|words| text.contains(words)))
 }
 
-/// How long the server wants us to wait before the next command, if it says that it is overrun.
-pub(super) fn patience(reply: &Reply) -> Option<Duration> {
-    if let Some((_, after)) = reply.text.split_once("Suggested Backoff Time: ") {
-        let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
-        let wait = digits.parse().map_or(LONGEST_PATIENCE, Duration::from_millis);
-        return Some(wait.min(LONGEST_PATIENCE));
+/// How long a server wants to be left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It does not say.
+    Some,
+    /// So long.
+    For(Duration),
+}
+
+/// What the server wants before the next command, if it says that it is overrun.
+pub(super) fn patience(reply: &Reply) -> Option<Patience> {
+    if reply.is_ok() {
+        return None;
     }
+    let told = reply
+        .text
+        .split_once("Suggested Backoff Time: ")
+        .and_then(|(_, after)| {
+            let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse().ok().map(Duration::from_millis)
+        });
     let overrun = passes(reply) && !reply.code.is("INUSE");
-    overrun.then_some(Duration::from_secs(2))
+    told.map(Patience::For).or_else(|| overrun.then_some(Patience::Some))
 }
 
 /// Whether a refused message will be refused again: a code says so, or words of servers that send none. Cyrus: "Message
@@ -59,9 +70,12 @@ pub(super) fn login_refused(reply: &Reply, context: &str) -> Failure {
         .hint("check `user` and the password; many providers want one made for this program, or a token")
 }
 
-/// The failure of a greeting that is a farewell.
+/// The failure of a greeting that is a farewell. A server that restarts comes back soon; one that has enough connections
+/// does not want another.
 pub(super) fn turned_away(reply: &Reply) -> Failure {
-    Failure::account(Kind::Temporary, format!("the server turns us away: {}", reply.text)).retry(Retry::Later)
+    let soon = reply.code.is("UNAVAILABLE");
+    let retry = if soon { Retry::Now } else { Retry::Later };
+    Failure::account(Kind::Temporary, format!("the server turns us away: {}", reply.text)).retry(retry)
 }
 
 #[cfg(test)]
@@ -99,17 +113,17 @@ mod tests {
         for (text, wait) in [
             (
                 "Request is throttled. Suggested Backoff Time: 1500 milliseconds",
-                Some(1500),
+                Some(Patience::For(Duration::from_millis(1500))),
             ),
             (
                 "Request is throttled. Suggested Backoff Time: 299980 milliseconds",
-                Some(30_000),
+                Some(Patience::For(Duration::from_millis(299_980))),
             ),
-            ("[THROTTLED] slow down", Some(2000)),
+            ("[THROTTLED] slow down", Some(Patience::Some)),
             ("[NONEXISTENT] no such mailbox", None),
             ("[INUSE] locked", None),
         ] {
-            assert_eq!(patience(&no(text)), wait.map(Duration::from_millis), "{text}");
+            assert_eq!(patience(&no(text)), wait, "{text}");
         }
     }
 }

@@ -4,9 +4,9 @@ use super::command::Command;
 use super::conn::Conn;
 use super::crew::{Queue, Task};
 use super::pipeline::{Errand, Event, InFlight, Pipeline};
-use super::pool::{Account, Tries};
-use super::quirks;
+use super::pool::Account;
 use super::response::{Data, Fetch, Reply, Response, parse};
+use super::retry::Tries;
 use super::selected::Selected;
 use super::wire::stopped;
 use crate::error::{Failure, Result};
@@ -74,6 +74,7 @@ fn session<C: Chunk>(account: &Account, queue: &Queue<C>, out: &C::Out, tries: &
         pipeline: Pipeline::new(&mut lease),
         target: None,
         open: Opened::default(),
+        refusals: 0,
         is_over: false,
     };
     let outcome = reader.run(tries);
@@ -98,6 +99,8 @@ struct Reader<'a, 'c, C: Chunk> {
     /// The mailbox that commands sent from now on are about.
     target: Option<RawName>,
     open: Opened,
+    /// How often in a row a mailbox could not be opened.
+    refusals: u32,
     is_over: bool,
 }
 
@@ -183,12 +186,13 @@ impl<C: Chunk> Reader<'_, '_, C> {
                 reply.text
             )))
         };
-        if self.open.failure.is_some() {
+        if self.open.failure.is_none() {
+            self.refusals = 0;
+        } else {
             // The next chunk of this mailbox opens it again.
             self.target = None;
-            if let Some(wait) = quirks::patience(reply).filter(|_| !reply.is_ok()) {
-                self.account.pause(wait)?;
-            }
+            self.refusals += 1;
+            self.account.rest(reply, self.refusals)?;
         }
         Ok(())
     }
@@ -213,14 +217,16 @@ impl<C: Chunk> Reader<'_, '_, C> {
             self.queue.put_back(chunk);
             return Err(failure);
         }
-        let wait = quirks::patience(reply);
-        *chunk.attempts() += u32::from(wait.is_some());
-        if let Some(wait) = wait
-            && *chunk.attempts() < ATTEMPTS
-        {
-            self.account.pause(wait)?;
+        let nth = *chunk.attempts() + 1;
+        let rested = if nth < ATTEMPTS {
+            self.account.rest(reply, nth)
+        } else {
+            Ok(false)
+        };
+        if !matches!(rested, Ok(false)) {
+            *chunk.attempts() = nth;
             self.queue.put_back(chunk);
-            return Ok(());
+            return rested.map(|_| ());
         }
         // Some servers refuse the whole command for one message that they cannot read.
         match chunk.split() {

@@ -1,19 +1,20 @@
 //! Encryption: what is trusted, and what to say when it is not.
 
 use std::net::TcpStream;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use native_tls::{Certificate, HandshakeError, Identity, Protocol, TlsConnector, TlsStream};
 use sha2::{Digest, Sha256};
 
 use super::Options;
+use super::wire::{SLICE, lost, stopped};
 use crate::error::{Failure, Kind, Result, Retry};
 
 /// Encrypts a connection and makes sure that it is the right server, before anything is sent or believed.
 pub(super) fn encrypt(tcp: TcpStream, options: &Options) -> Result<TlsStream<TcpStream>> {
     let connector = connector(options, options.tls_fingerprint.is_some())?;
-    let tls = connector
-        .connect(&options.host, tcp)
-        .map_err(|error| refused(error, options))?;
+    let tls = shake_hands(&connector, tcp, options)?;
     if let Some(pin) = options.tls_fingerprint {
         let found = fingerprint(&tls);
         if found != Some(pin) {
@@ -28,9 +29,27 @@ pub(super) fn encrypt(tcp: TcpStream, options: &Options) -> Result<TlsStream<Tcp
     Ok(tls)
 }
 
+/// The whole handshake within the time limit, however the server dribbles, and ended when the user wants to stop.
+fn shake_hands(connector: &TlsConnector, tcp: TcpStream, options: &Options) -> Result<TlsStream<TcpStream>> {
+    let slice = options.timeout.min(SLICE);
+    tcp.set_read_timeout(Some(slice))
+        .and_then(|()| tcp.set_write_timeout(Some(options.timeout)))
+        .map_err(|e| lost(&e))?;
+    let deadline = Instant::now() + options.timeout;
+    let mut state = connector.connect(&options.host, tcp);
+    loop {
+        match state {
+            Ok(tls) => return Ok(tls),
+            Err(HandshakeError::WouldBlock(_)) if options.stop.load(Ordering::Relaxed) => return Err(stopped()),
+            Err(HandshakeError::WouldBlock(half)) if Instant::now() < deadline => state = half.handshake(),
+            Err(error) => return Err(refused(error, options)),
+        }
+    }
+}
+
 /// The SHA-256 of the certificate that a server shows, trusted or not; nothing else is sent to it.
 pub(super) fn look(tcp: TcpStream, options: &Options) -> Option<[u8; 32]> {
-    let tls = connector(options, true).ok()?.connect(&options.host, tcp).ok()?;
+    let tls = shake_hands(&connector(options, true).ok()?, tcp, options).ok()?;
     fingerprint(&tls)
 }
 

@@ -16,8 +16,10 @@ use crate::store::{self, Stop};
 /// The most that is kept of one line and the literals in it. A header block larger than this is left out.
 const LONGEST_LINE: usize = 16 << 20;
 /// How long a read waits before it looks whether the user wants to stop.
-const SLICE: Duration = Duration::from_millis(500);
+pub(super) const SLICE: Duration = Duration::from_millis(500);
 const BUFFER: usize = 64 << 10;
+/// A line or a literal that comes slower than this, in bytes each second, is as good as none.
+const SLOWEST: u64 = 50;
 
 /// A TCP connection, encrypted or not.
 pub(super) enum Stream {
@@ -121,6 +123,14 @@ pub(super) struct Wire {
     pub(super) impatient: bool,
     /// The server fell silent.
     pub(super) silent: bool,
+    /// How the line that is being read comes in; `None` before its first byte.
+    pace: Option<Pace>,
+}
+
+/// So many bytes since then.
+struct Pace {
+    since: Instant,
+    bytes: u64,
 }
 
 impl Wire {
@@ -140,6 +150,7 @@ impl Wire {
             stop,
             impatient: true,
             silent: false,
+            pace: None,
         })
     }
 
@@ -184,12 +195,38 @@ impl Wire {
         };
         self.input.truncate(*read.as_ref().unwrap_or(&0));
         Counters::add(&self.counters.bytes_in, self.input.len() as u64);
-        read.map(|_| ()).map_err(|failure| failure.retry(Retry::Now))
+        read.map(|_| ()).map_err(|failure| failure.retry(Retry::Now))?;
+        self.keep_pace()
+    }
+
+    /// A server that dribbles never falls silent and never comes to an end. Between lines it may take its time.
+    fn keep_pace(&mut self) -> Result<()> {
+        let new = || Pace {
+            since: Instant::now(),
+            bytes: 0,
+        };
+        let pace = self.pace.get_or_insert_with(new);
+        pace.bytes += self.input.len() as u64;
+        let window = 2 * self.timeout;
+        if pace.since.elapsed() < window {
+            return Ok(());
+        }
+        if pace.bytes < SLOWEST * window.as_secs() {
+            let what = format!(
+                "the server sent no more than {} bytes in {} s",
+                pace.bytes,
+                window.as_secs()
+            );
+            return Err(Failure::account(Kind::Temporary, what).retry(Retry::Now));
+        }
+        *pace = new();
+        Ok(())
     }
 
     /// Reads a logical line: to its end of line, the literals in it included. `line` is emptied first.
     pub(super) fn read_line(&mut self, line: &mut Vec<u8>, literals: &mut dyn Literals) -> Result<()> {
         line.clear();
+        self.pace = None;
         let mut from = 0;
         loop {
             self.read_to_eol(line)?;
@@ -248,6 +285,11 @@ impl Wire {
             size -= taken as u64;
         }
         Ok(())
+    }
+
+    /// How long the server may be silent.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Puts bytes into the output buffer.

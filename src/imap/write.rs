@@ -11,8 +11,10 @@ use super::crew::{self, Queue, Task};
 use super::mailboxes;
 use super::marks::{self, Marks};
 use super::moves::{self, Transfer};
-use super::pool::{Account, Holds, Lease, Tries};
+use super::pool::{Account, Holds, Lease};
 use super::remove::{self, Removal};
+use super::response::Reply;
+use super::retry::Tries;
 use super::selected::Selected;
 use super::wire::stopped;
 use crate::error::{Failure, Result, Retry};
@@ -279,11 +281,22 @@ pub(super) struct Place<'a> {
     pub(super) answers: &'a Answers,
 }
 
+fn select(conn: &mut Conn, mailbox: &RawName) -> Result<(Selected, Reply)> {
+    let mut selected = Selected::default();
+    let reply = conn.ask(Command::new("SELECT").mailbox(mailbox), |data| selected.note(&data))?;
+    Ok((selected, reply))
+}
+
 /// Opens a mailbox to change it. The inner failure is the mailbox's: it cannot be opened or written, or it is another
 /// one than the caller means.
 pub(super) fn open(account: &Account, conn: &mut Conn, mailbox: &RawName) -> Result<Result<Selected>> {
-    let mut selected = Selected::default();
-    let reply = conn.ask(Command::new("SELECT").mailbox(mailbox), |data| selected.note(&data))?;
+    let (mut selected, mut reply) = select(conn, mailbox)?;
+    for nth in 1..ATTEMPTS {
+        if !account.rest(&reply, nth)? {
+            break;
+        }
+        (selected, reply) = select(conn, mailbox)?;
+    }
     if !reply.is_ok() {
         return Ok(Err(Failure::mailbox(format!(
             "the mailbox cannot be opened: {}",

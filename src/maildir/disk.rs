@@ -54,6 +54,7 @@ pub(super) fn failure(err: &io::Error, reach: Reach, what: impl Display) -> Fail
         kind,
         what: format!("{what}: {}", clean(err.to_string())),
         hint: hint.map(str::to_owned),
+        after: None,
     }
 }
 

@@ -57,6 +57,7 @@ struct Trouble {
     id: Option<String>,
     what: String,
     retry: &'static str,
+    tries: u32,
     next_try: Option<String>,
     waiting: bool,
 }
@@ -84,6 +85,7 @@ struct Step<'a> {
 struct Status {
     last_run: Option<Run>,
     pending: u64,
+    serial: bool,
 }
 
 #[derive(Serialize)]
@@ -142,6 +144,7 @@ impl AccountReport {
             status: (job == Job::Status).then(|| Status {
                 last_run: self.last_run.as_ref().map(Run::from),
                 pending: self.pending,
+                serial: self.serial,
             }),
             mailboxes: (job == Job::Mailboxes).then_some(&self.mailboxes),
         }
@@ -168,6 +171,7 @@ impl From<Problem> for Trouble {
             id: problem.id,
             what: problem.what,
             retry: problem.retry.name(),
+            tries: problem.tries,
             next_try: problem.next_try.and_then(time),
             waiting: problem.waiting,
         }

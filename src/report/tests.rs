@@ -133,7 +133,7 @@ fn the_json_is_the_one_that_was_promised() {
         "paired":2,
         "held_back":[{"guard":"max-delete","side":"right","mailbox":"INBOX","count":40,"ways_out":[
         "homing sync a --allow-deletes removes them","homing sync a --pull brings them back"]}],
-        "problems":[{"reach":"message","mailbox":"Work","id":"12","what":"too big","retry":"later",
+        "problems":[{"reach":"message","mailbox":"Work","id":"12","what":"too big","retry":"later","tries":1,
         "next_try":"2023-11-14T22:13:20Z","waiting":true}],
         "wire":{"bytes_in":5,"bytes_out":4,"commands":3,"round_trips":2,"connections":1},"seconds":0.123}]}"#;
     assert_eq!(report.to_json(), expected.replace("\n        ", ""));
@@ -157,8 +157,10 @@ fn commands_add_their_own() {
     );
 
     let mut account = AccountReport::new("a");
-    account.pending = 7;
-    assert_eq!(json(Job::Status, account)["accounts"][0]["last_run"], Value::Null);
+    (account.pending, account.serial) = (7, true);
+    let status = json(Job::Status, account);
+    let status = &status["accounts"][0];
+    assert_eq!((&status["last_run"], &status["serial"]), (&Value::Null, &true.into()));
     let mut account = AccountReport::new("a");
     account.last_run = Some(LastRun {
         run: 12,
@@ -192,7 +194,7 @@ fn failures_are_in_the_json() {
     assert_eq!(report.to_json(), expected);
     let account = json(Job::Sync, account(&[], false, Some(Kind::Login)));
     let problem = serde_json::json!({"reach": "account", "mailbox": null, "id": null, "what": "it broke",
-        "retry": "never", "next_try": null, "waiting": false});
+        "retry": "never", "tries": 1, "next_try": null, "waiting": false});
     assert_eq!(account["accounts"][0]["problems"], serde_json::json!([problem]));
     assert_eq!((&account["exit"], &account["ok"]), (&77.into(), &false.into()));
 }

@@ -156,9 +156,13 @@ fn trouble(out: &mut String, account: &str, problem: &Problem, style: Style) {
         let _ = write!(what, ": {part}");
     }
     let _ = write!(what, ": {}", problem.what);
-    if let Some(next) = problem.next_try.and_then(local) {
-        let _ = write!(what, " (tried again after {next})");
-    }
+    let next = problem.next_try.and_then(local);
+    let _ = match (problem.tries, next) {
+        (0 | 1, None) => Ok(()),
+        (0 | 1, Some(next)) => write!(what, " (tried again after {next})"),
+        (tries, None) => write!(what, " (tried {tries} times)"),
+        (tries, Some(next)) => write!(what, " (tried {tries} times; again after {next})"),
+    };
     complain(out, &style.yellow("problem:"), &what, problem.hint.as_deref());
 }
 
@@ -255,6 +259,9 @@ fn status(account: &AccountReport, name: &str) -> String {
     }
     if !account.problems.is_empty() {
         let _ = write!(out, "; {}", plural(account.problems.len() as u64, "problem"));
+    }
+    if account.serial {
+        out.push_str("; asked one thing at a time, since the server breaks otherwise");
     }
     out.push('\n');
     out

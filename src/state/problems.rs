@@ -13,6 +13,8 @@ pub enum ProblemKey {
     Mailbox(MailboxId, Side),
     /// A side of the account, such as a name that cannot be listed.
     Account(Side),
+    /// What ended a run before its time.
+    Run,
 }
 
 /// A problem as recorded.
@@ -26,6 +28,8 @@ pub struct ProblemRow {
     pub side: Side,
     /// The message's id on its side, where it is about one.
     pub id: Option<Id>,
+    /// It ended a run before its time.
+    pub ended_run: bool,
     /// What happened.
     pub what: String,
     /// What the user can do.
@@ -46,7 +50,10 @@ impl ProblemRow {
                 (self.mailbox_id, self.side, self.id) == (Some(mailbox), side, Some(id))
             }
             ProblemKey::Mailbox(mailbox, side) => (self.mailbox_id, self.side, self.id) == (Some(mailbox), side, None),
-            ProblemKey::Account(side) => (self.mailbox_id, self.side) == (None, side) && self.what == what,
+            ProblemKey::Account(side) => {
+                !self.ended_run && (self.mailbox_id, self.side) == (None, side) && self.what == what
+            }
+            ProblemKey::Run => self.ended_run,
         }
     }
 
@@ -59,6 +66,9 @@ impl ProblemRow {
         }
     }
 }
+
+/// The key of [`ProblemKey::Run`].
+const RUN: &str = "run";
 
 /// Seconds until a failed thing is tried again: at once in the next run, then doubling from a minute up to a day.
 fn back_off(tries: u32) -> i64 {
@@ -75,6 +85,7 @@ impl State {
             ProblemKey::Message(m, s, id) => (format!("{}/{s}/{id}", m.0), Some(m.0), s, Some(id as i64)),
             ProblemKey::Mailbox(m, s) => (format!("{}/{s}", m.0), Some(m.0), s, None),
             ProblemKey::Account(s) => (format!("{s}/{}", failure.what), None, s, None),
+            ProblemKey::Run => (RUN.to_owned(), None, Side::Right, None),
         };
         let tries = 1 + self
             .rows("SELECT tries FROM problem WHERE key=?", [&text], |row| {
@@ -83,7 +94,13 @@ impl State {
             .first()
             .copied()
             .unwrap_or(0);
-        let next = (failure.retry != Retry::Never).then(|| now() + back_off(tries));
+        let wait = match key {
+            // Every run tries again.
+            ProblemKey::Run => 0,
+            _ => back_off(tries),
+        };
+        let asked = failure.after.map_or(0, |after| after.as_secs() as i64);
+        let next = (failure.retry != Retry::Never).then(|| now() + wait.max(asked));
         self.execute(
             "INSERT INTO problem (key, mailbox, side, id, what, hint, retry, tries, first, next) VALUES (?,?,?,?,?,?,?,?,?,?)
              ON CONFLICT DO UPDATE SET what=excluded.what, hint=excluded.hint, retry=excluded.retry, tries=excluded.tries,
@@ -98,7 +115,7 @@ impl State {
     /// All problems, mailboxes first.
     pub fn problems(&self) -> Result<Vec<ProblemRow>> {
         self.rows(
-            "SELECT m.path, p.id, p.what, p.hint, p.retry, p.tries, p.next, p.side, p.mailbox FROM problem p LEFT JOIN mailbox m ON m.id=p.mailbox
+            "SELECT m.path, p.id, p.what, p.hint, p.retry, p.tries, p.next, p.side, p.mailbox, p.key='run' FROM problem p LEFT JOIN mailbox m ON m.id=p.mailbox
              ORDER BY p.id IS NOT NULL, m.path, p.id",
             [],
             |row| {
@@ -112,6 +129,7 @@ impl State {
                     next: row.get(6)?,
                     side: side_of(row.get(7)?),
                     mailbox_id: row.get::<_, Option<u32>>(8)?.map(MailboxId),
+                    ended_run: row.get(9)?,
                 })
             },
         )
@@ -128,7 +146,15 @@ impl State {
 
     /// The side could be listed: problems with the account as a whole are over.
     pub fn settle_account(&self, side: Side) -> Result<()> {
-        self.execute("DELETE FROM problem WHERE mailbox IS NULL AND side=?", [side as u8])
-            .map(drop)
+        self.execute(
+            "DELETE FROM problem WHERE mailbox IS NULL AND side=? AND key<>?",
+            (side as u8, RUN),
+        )
+        .map(drop)
+    }
+
+    /// A run came to its end.
+    pub fn settle_run(&self) -> Result<()> {
+        self.execute("DELETE FROM problem WHERE key=?", [RUN]).map(drop)
     }
 }

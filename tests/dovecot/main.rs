@@ -10,6 +10,7 @@ mod support {
     #[allow(dead_code, unreachable_pub, unused_imports, clippy::pedantic)] // what other tests use
     pub(crate) mod server;
     pub(crate) mod witness;
+    #[allow(dead_code)] // what other tests use
     pub(crate) mod world;
 }
 

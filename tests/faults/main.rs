@@ -25,21 +25,39 @@ use support::server::{Fault, Point, Setup, What, When, points};
 /// Points walked by all tests so far.
 static WALKED: AtomicUsize = AtomicUsize::new(0);
 
+/// Scenes that go through a walk side by side.
+const SCENES: usize = 2;
+
 /// Walks all points of a standard sync at which `what` names a fault.
-fn walk(setup: Setup, tolerance: Tolerance, what: impl Fn(&When) -> Vec<What>) {
-    let mut scene = Scene::new(setup);
-    let (mut walked, mut struck) = (0, 0);
-    for when in scene.record() {
-        for what in what(&when) {
-            let fault = Fault {
-                when: when.clone(),
-                what,
-                times: 1,
-            };
-            struck += scene.survive(&fault, tolerance);
-            walked += 1;
+fn walk(setup: &Setup, tolerance: Tolerance, what: impl Fn(&When) -> Vec<What> + Sync) {
+    let (walked, struck) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let part = |nth| {
+        let mut scene = Scene::new(setup.clone());
+        let points = scene.record();
+        let faults = points.into_iter().flat_map(|when| {
+            let faults = what(&when).into_iter();
+            faults.map(move |what| (when.clone(), what))
+        });
+        for (when, what) in faults.skip(nth).step_by(SCENES) {
+            let fault = Fault { when, what, times: 1 };
+            struck.fetch_add(scene.survive(&fault, tolerance), Ordering::Relaxed);
+            walked.fetch_add(1, Ordering::Relaxed);
         }
-    }
+    };
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..SCENES)
+            .map(|nth| {
+                scope.spawn({
+                    let part = &part;
+                    move || part(nth)
+                })
+            })
+            .collect();
+        for part in parts {
+            part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+    });
+    let (walked, struck) = (walked.into_inner(), struck.into_inner());
     let all = WALKED.fetch_add(walked, Ordering::Relaxed) + walked;
     println!("{walked} points walked, {struck} struck; {all} by all tests so far");
     assert!(
@@ -58,17 +76,17 @@ fn after(when: &When) -> bool {
 
 #[test]
 fn cut_anywhere() {
-    walk(Setup::default(), Tolerance::NONE, |_| vec![What::Cut]);
+    walk(&Setup::default(), Tolerance::NONE, |_| vec![What::Cut]);
 }
 
 #[test]
 fn cut_anywhere_without_extensions() {
-    walk(Setup::bare(), Tolerance::NONE, |_| vec![What::Cut]);
+    walk(&Setup::bare(), Tolerance::NONE, |_| vec![What::Cut]);
 }
 
 #[test]
 fn answers_lost() {
-    walk(Setup::default(), Tolerance::NONE, |when| {
+    walk(&Setup::default(), Tolerance::NONE, |when| {
         if after(when) { vec![What::TaggedOkLost] } else { vec![] }
     });
 }
@@ -76,7 +94,7 @@ fn answers_lost() {
 #[test]
 fn executed_after_the_client_is_gone() {
     let late = What::ExecuteAfterCut(Duration::from_millis(40));
-    walk(Setup::default(), Tolerance::NONE, |when| {
+    walk(&Setup::default(), Tolerance::NONE, |when| {
         if before(when) { vec![late.clone()] } else { vec![] }
     });
 }
@@ -84,7 +102,7 @@ fn executed_after_the_client_is_gone() {
 #[test]
 fn refused_for_now() {
     let no = || What::No("[UNAVAILABLE] not now".into());
-    walk(Setup::default(), Tolerance::NONE, |when| {
+    walk(&Setup::default(), Tolerance::NONE, |when| {
         if before(when) { vec![no()] } else { vec![] }
     });
 }
@@ -92,7 +110,7 @@ fn refused_for_now() {
 #[test]
 fn refused_although_done() {
     let no = || What::No("something went wrong".into());
-    walk(Setup::default(), Tolerance::NONE, |when| {
+    walk(&Setup::default(), Tolerance::NONE, |when| {
         if after(when) { vec![no()] } else { vec![] }
     });
 }
@@ -100,7 +118,7 @@ fn refused_although_done() {
 #[test]
 fn called_bad() {
     let bad = || What::Bad("what?".into());
-    walk(Setup::default(), Tolerance::NONE, |when| {
+    walk(&Setup::default(), Tolerance::NONE, |when| {
         if before(when) { vec![bad()] } else { vec![] }
     });
 }
@@ -108,13 +126,13 @@ fn called_bad() {
 #[test]
 fn thrown_out() {
     let bye = || What::Bye("[UNAVAILABLE] going down".into());
-    walk(Setup::default(), Tolerance::NONE, |_| vec![bye()]);
+    walk(&Setup::default(), Tolerance::NONE, |_| vec![bye()]);
 }
 
 #[test]
 fn garbage_between_the_lines() {
     let garbage = || What::GarbageLine(b"* 7 FETCH (UID ((( \xff\xfe {".to_vec());
-    walk(Setup::default(), Tolerance::NONE, |when| {
+    walk(&Setup::default(), Tolerance::NONE, |when| {
         if before(when) { vec![garbage()] } else { vec![] }
     });
 }
@@ -123,7 +141,7 @@ fn garbage_between_the_lines() {
 fn lines_and_numbers_that_are_wrong_or_missing() {
     // A message of another size is another message: it is not removed, and comes back.
     walk(
-        Setup::default(),
+        &Setup::default(),
         Tolerance::RETURNS_WHAT_WAS_REMOVED,
         |when| match when.verb.as_str() {
             "UID FETCH" if before(when) => vec![What::DropFetchLine, What::wrong_size(11), What::wrong_size(-7)],
@@ -135,7 +153,7 @@ fn lines_and_numbers_that_are_wrong_or_missing() {
 
 #[test]
 fn others_at_work_in_between() {
-    walk(Setup::default(), Tolerance::LOSES_WHAT_OTHERS_EXPUNGE, |when| {
+    walk(&Setup::default(), Tolerance::LOSES_WHAT_OTHERS_EXPUNGE, |when| {
         let whats = vec![What::unsolicited_expunge(), What::unsolicited_fetch()];
         if before(when) || after(when) { whats } else { vec![] }
     });
@@ -144,7 +162,7 @@ fn others_at_work_in_between() {
 #[test]
 fn a_new_validity_in_mid_run() {
     let tolerance = Tolerance::RETURNS_WHAT_WAS_REMOVED;
-    walk(Setup::default(), tolerance, |when| {
+    walk(&Setup::default(), tolerance, |when| {
         if before(when) || after(when) {
             vec![What::bump_uid_validity()]
         } else {
@@ -155,7 +173,7 @@ fn a_new_validity_in_mid_run() {
 
 #[test]
 fn a_mailbox_vanishes_in_mid_run() {
-    walk(Setup::default(), Tolerance::LOSES_WHAT_OTHERS_EXPUNGE, |when| {
+    walk(&Setup::default(), Tolerance::LOSES_WHAT_OTHERS_EXPUNGE, |when| {
         if before(when) || after(when) {
             vec![What::vanish_mailbox()]
         } else {
@@ -167,7 +185,7 @@ fn a_mailbox_vanishes_in_mid_run() {
 /// The server hangs: homing must give up by itself, and soon.
 #[test]
 fn hangs() {
-    walk(Setup::default(), Tolerance::NONE, |when| {
+    walk(&Setup::default(), Tolerance::NONE, |when| {
         let stall = What::Stall(Duration::from_mins(10));
         if when.nth == 1 && before(when) {
             vec![stall]

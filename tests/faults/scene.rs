@@ -1,14 +1,15 @@
 //! A scene that survives one fault after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::support::mail::Mail;
 use crate::support::server::{Account, Fault, Server, Setup, What, When, points};
 use crate::support::witness::{self, digest};
-use crate::support::world::{World, local};
+use crate::support::world::{World, local, toml_string};
 
 const USER: &str = "user";
 
@@ -76,9 +77,14 @@ impl Scene {
                 }
             }
         });
-        let mut world = World::new(server.port(), USER);
-        world.set("timeout", "\"1s\"");
+        let mut world = World::in_memory(server.port(), USER);
+        let password = world.home().join("password");
+        fs::write(&password, "pass\n").expect("room on the disk");
+        fs::set_permissions(&password, Permissions::from_mode(0o600)).expect("a mode");
+        world.unset("password-command");
+        world.set("password-file", &toml_string(&password.to_string_lossy()));
         world.set("connections", "2");
+
         let mut scene = Self {
             server,
             world,
@@ -113,15 +119,19 @@ impl Scene {
         self.server.clear();
         let struck = self.server.struck();
         self.server.inject(fault.clone());
+        let hangs = matches!(fault.what, What::Stall(_) | What::Trickle(_));
+        self.world.set("timeout", if hangs { "\"1s\"" } else { "\"60s\"" });
         let begun = Instant::now();
         let run = self.world.sync(&[]);
         assert!(begun.elapsed() < PATIENCE, "{title}: it hangs: {run:#?}");
         let expected = [0, 1, 75, 77];
         assert!(expected.contains(&run.exit), "{title}: {run:#?}");
+        self.world.set("timeout", "\"60s\"");
         self.server.heal();
-        if let What::ExecuteAfterCut(delay) = fault.what {
-            std::thread::sleep(delay + Duration::from_millis(30));
+        if let What::ExecuteAmidNext(_) = fault.what {
+            self.world.sync(&[]);
         }
+        self.server.settle();
         self.recover(&title, &run.stderr);
         self.agree(&changed, tolerance, &title);
         self.assert_idle(&title);

@@ -48,9 +48,24 @@ pub(crate) struct Run {
 impl World {
     /// An account on a server that takes cleartext on loopback; the password is `pass`.
     pub(crate) fn new(port: u16, user: &str) -> Self {
+        Self::below(&std::env::temp_dir(), port, user)
+    }
+
+    /// The same on a disk that costs no time, where there is one: for tests that do the same over and over.
+    pub(crate) fn in_memory(port: u16, user: &str) -> Self {
+        let memory = Path::new("/dev/shm");
+        let disk = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
+        Self::below(&disk, port, user)
+    }
+
+    fn below(disk: &Path, port: u16, user: &str) -> Self {
         let home = tempfile::Builder::new()
             .prefix("homing-test-")
-            .tempdir()
+            .tempdir_in(disk)
             .expect("a folder");
         let maildir = home.path().join("Mail");
         let mut world = Self {

@@ -56,6 +56,8 @@ pub enum What {
     /// The connection is cut at once, but so much later the command, and all that the client had sent behind it, is
     /// executed after all. Only before execution.
     ExecuteAfterCut(Duration),
+    /// The same, once so many more commands of other connections were answered, or a second has passed.
+    ExecuteAmidNext(usize),
     /// These lies hold for this command.
     Lie(Lies),
     /// Another client does something: its name, and the deed.
@@ -160,6 +162,7 @@ impl fmt::Debug for What {
             Self::Bye(text) => write!(f, "BYE {text}"),
             Self::TaggedOkLost => write!(f, "tagged OK lost"),
             Self::ExecuteAfterCut(delay) => write!(f, "cut, executed {delay:?} later"),
+            Self::ExecuteAmidNext(commands) => write!(f, "cut, executed {commands} commands later"),
             Self::Lie(lies) => write!(f, "lie {lies:?}"),
             Self::OtherClient(name, _) => write!(f, "other client: {name}"),
             Self::GarbageLine(bytes) => write!(f, "garbage {}", bytes.escape_ascii()),

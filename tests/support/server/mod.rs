@@ -39,6 +39,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 pub use account::{Account, Mailbox, Message, Permanent};
 pub use date::Date;
@@ -99,14 +100,24 @@ impl Server {
         self.log().faults.add(fault);
     }
 
-    /// Removes all faults.
+    /// Removes all faults; who stalls goes on.
     pub fn heal(&self) {
         self.log().faults.clear();
+        self.shared.healed.fetch_add(1, Ordering::SeqCst);
     }
 
     /// How many faults have struck.
     pub fn struck(&self) -> usize {
         self.log().struck
+    }
+
+    /// Waits until all sessions are over, those included whose clients are gone. Only when nobody is connected.
+    pub fn settle(&self) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !shared::lock(&self.shared.sockets).is_empty() {
+            assert!(Instant::now() < end, "a session does not end:\n{}", self.transcript());
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// From now on it lies like this.
@@ -145,6 +156,7 @@ impl Server {
         *log = Log {
             faults: std::mem::take(&mut log.faults),
             struck: log.struck,
+            ended: log.ended,
             ..Log::default()
         };
         self.shared.connections.store(0, Ordering::SeqCst);

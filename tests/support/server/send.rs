@@ -106,6 +106,8 @@ impl Session {
             status: tagged.map(|r| r.status),
             sent,
         };
-        lock(&self.shared.log).entries.push(entry);
+        let mut log = lock(&self.shared.log);
+        log.ended += 1;
+        log.entries.push(entry);
     }
 }

@@ -128,6 +128,10 @@ impl Session {
                     self.io.outlive_client();
                     self.shared.sleep(*delay);
                 }
+                What::ExecuteAmidNext(commands) => {
+                    self.io.outlive_client();
+                    self.shared.sleep_over(*commands);
+                }
                 What::Stall(time) => self.shared.sleep(*time),
                 What::No(text) => instead = Some(Reply::no(text)),
                 What::Bad(text) => instead = Some(Reply::bad(text)),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ pub struct Shared {
     /// Logged-in connections of each user.
     pub logins: Mutex<HashMap<String, usize>>,
     pub connections: AtomicU64,
+    /// How often the faults were removed.
+    pub healed: AtomicUsize,
     pub stopping: AtomicBool,
     pub started: Instant,
 }
@@ -35,6 +37,8 @@ pub struct Log {
     pub faults: Table,
     pub struck: usize,
     pub round_trips: usize,
+    /// Commands that ended since the server began; never cleared.
+    pub ended: usize,
 }
 
 /// A test that panicked while it held a lock must not hide its message behind others.
@@ -57,6 +61,7 @@ impl Shared {
             sockets: Mutex::default(),
             logins: Mutex::default(),
             connections: AtomicU64::new(0),
+            healed: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             started: Instant::now(),
             setup,
@@ -67,15 +72,25 @@ impl Shared {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Sleeps, but not beyond the end of the server.
+    /// Sleeps, but not beyond the end of the server, nor of its faults.
     pub fn sleep(&self, time: Duration) {
         let end = Instant::now() + time;
-        while !self.is_stopping() {
+        let healed = self.healed.load(Ordering::SeqCst);
+        while !self.is_stopping() && self.healed.load(Ordering::SeqCst) == healed {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
             std::thread::sleep(left.min(Duration::from_millis(10)));
+        }
+    }
+
+    /// Sleeps until so many more commands were answered, on any connection; not longer than a second.
+    pub fn sleep_over(&self, commands: usize) {
+        let answered = || lock(&self.log).ended;
+        let (begun, end) = (answered(), Instant::now() + Duration::from_secs(1));
+        while answered() < begun + commands && Instant::now() < end && !self.is_stopping() {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
