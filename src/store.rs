@@ -54,6 +54,12 @@ pub trait Source: Send + Sync {
     /// job one [`Done::Finished`].
     fn read(&self, jobs: Receiver<ReadJob>, into: &dyn Target, done: SyncSender<Outcome>) -> Result<()>;
 
+    /// Whether messages have object ids here (EMAILID, X-GM-MSGID), by which equal ones are known without their headers.
+    /// Asked after [`Source::survey`].
+    fn names_objects(&self) -> bool {
+        false
+    }
+
     /// What went over the wire so far; all zero where there is no wire.
     fn wire(&self) -> Wire {
         Wire::default()
@@ -87,6 +93,8 @@ pub trait Store: Source {
 /// How much identity material [`Source::envelopes`] is to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
+    /// The server's object id and nothing of the header; only where [`Source::names_objects`].
+    Object,
     /// The envelope key, from a few header fields.
     Key,
     /// The header digest too, from the whole header block.

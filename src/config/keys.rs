@@ -262,8 +262,8 @@ pub const GROUPS: &[Group] = &[
                 help: "What happens to changes: `\"sync\"` carries them over both ways, `\"pull\"` only from the server \
                        to the Maildir, `\"push\"` only from the Maildir to the server; what is not carried over waits. \
                        A table says more, such as `{ left = { removals = \"keep\" } }`: for changes made on the `left` \
-                       (the Maildir) and the `right` (the server), for each of `new`, `flags`, `removals` and \
-                       `mailboxes`, whether to `\"spread\"` them, to `\"keep\"` them back, or (flags and removals only) \
+                       (the Maildir) and the `right` (the server), for each of `new`, `flags`, `moves`, `removals` and \
+                       `mailboxes`, whether to `\"spread\"` them, to `\"keep\"` them back, or (flags, moves and removals only) \
                        to `\"undo\"` them from the other side. `--pull` and `--push` go before it.",
             },
             Key {

@@ -75,7 +75,7 @@ fn every_key_is_read() {
         fsync = "off"
         mailboxes = { include = ["INBOX", "Work/*"], exclude = ['\Junk'] }
         map = { "Work/*" = "Job/*" }
-        policy = { left = { removals = "keep", flags = "undo" }, right = { new = "keep", mailboxes = "keep" } }
+        policy = { left = { removals = "keep", flags = "undo", moves = "undo" }, right = { new = "keep", mailboxes = "keep" } }
         max-delete = "5%"
         empty-guard = 0
         attic = "/var/attic"
@@ -100,8 +100,8 @@ fn every_key_is_read() {
     assert_eq!(account.map.to_left(&work).to_string(), "Job/x");
     let (left, right) = (account.policy.of(Side::Left), account.policy.of(Side::Right));
     assert_eq!(
-        (left.new, left.flags, left.removals),
-        (Rule::Spread, Rule::Undo, Rule::Keep)
+        (left.new, left.flags, left.moves, left.removals),
+        (Rule::Spread, Rule::Undo, Rule::Undo, Rule::Keep)
     );
     assert_eq!(
         (right.new, right.removals, right.mailboxes),

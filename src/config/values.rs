@@ -121,9 +121,10 @@ type Field = fn(&mut SidePolicy) -> &mut Rule;
 type Words = &'static [(&'static str, Rule)];
 
 /// Each kind of change, where its rule is kept and what it can be.
-pub(super) const CHANGES: [(&str, Field, Words); 4] = [
+pub(super) const CHANGES: [(&str, Field, Words); 5] = [
     ("new", |side| &mut side.new, RULES.split_at(2).0),
     ("flags", |side| &mut side.flags, &RULES),
+    ("moves", |side| &mut side.moves, &RULES),
     ("removals", |side| &mut side.removals, &RULES),
     ("mailboxes", |side| &mut side.mailboxes, RULES.split_at(2).0),
 ];

@@ -1,12 +1,12 @@
 //! Asks what messages without a partner are known by, and only where there is something to compare them with.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Job;
 use super::observe::Observation;
 use crate::error::Result;
-use crate::model::{Envelope, Gone, Id, IdSet, Mailbox, MailboxId, Side};
-use crate::plan::{Now, Presence, View, Waiting};
+use crate::model::{Envelope, Gone, Id, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
+use crate::plan::{Base, Now, Presence, View, Waiting};
 use crate::store::Depth;
 
 /// Fills in `waiting` of every view.
@@ -14,22 +14,20 @@ pub(super) fn identify(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
     for view in &mut seen.views {
         void_rows(job, view)?;
     }
-    // A Maildir's messages are hashed when new: their content is what everything later is compared with.
+    let lost = Side::BOTH.map(|side| Lost::of(&seen.views, side));
     for side in Side::BOTH {
+        // A Maildir's messages are hashed when new: their content is what everything later is compared with.
         if job.stores[side as usize].keeps_flags() {
+            let lost = &lost[side as usize];
             ask(job, seen, side, Depth::Header, |view| {
-                has_partner_to_find(view, side).then(|| view.added[side as usize].clone())
+                let there = view.at[side as usize] == Presence::There;
+                (there && (view.acted_on || lost.any)).then(|| new(view, side, lost))
             })?;
         }
     }
     for side in Side::BOTH {
         if !job.stores[side as usize].keeps_flags() {
-            let wanted = |view: &View| {
-                (!view.waiting[side.other() as usize].is_empty()).then(|| view.added[side as usize].clone())
-            };
-            ask(job, seen, side, Depth::Key, wanted)?;
-            // Without a Message-ID only the whole header can tell.
-            ask(job, seen, side, Depth::Header, |view| Some(without_key(view, side)))?;
+            identify_on_server(job, seen, side, &lost[side as usize])?;
         }
     }
     for view in &seen.views {
@@ -42,6 +40,77 @@ pub(super) fn identify(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a side has lost messages that could be found again elsewhere on it.
+struct Lost {
+    any: bool,
+    /// Some of them are not known by the server's object id.
+    unnamed: bool,
+}
+
+impl Lost {
+    fn of(views: &[View], side: Side) -> Self {
+        let gone = views.iter().flat_map(|view| &view.touched).filter_map(|touched| {
+            let gone = touched.now[side as usize] == Now::Gone;
+            gone.then_some(&touched.pair)
+        });
+        let void = views.iter().flat_map(|view| &view.waiting[side.other() as usize]);
+        let void = void.filter_map(|waiting| match waiting {
+            Waiting::Void(pair) => Some(&**pair),
+            Waiting::New(_) => None,
+        });
+        let mut lost = gone.chain(void).peekable();
+        Self {
+            any: lost.peek().is_some(),
+            unnamed: lost.any(|pair| pair.half(side).object.is_none()),
+        }
+    }
+}
+
+/// The messages of a view that look for a partner: what waits for its next try only where something is lost.
+fn new(view: &View, side: Side, lost: &Lost) -> IdSet {
+    let (added, resting) = (&view.added[side as usize], &view.resting[side as usize]);
+    if lost.any { added.union(resting) } else { added.clone() }
+}
+
+/// A server is asked for what is cheap first, and for headers only where something could be compared with them.
+fn identify_on_server(job: &Job<'_>, seen: &mut Observation, side: Side, lost: &Lost) -> Result<()> {
+    let store = job.stores[side as usize];
+    let named = store.names_objects();
+    if named {
+        ask(job, seen, side, Depth::Object, |view| Some(new(view, side, lost)))?;
+    }
+    // Without a base, a message can have its partner in any mailbox.
+    let everywhere = seen.base != Base::Agreed
+        && seen
+            .views
+            .iter()
+            .any(|view| !view.waiting[side.other() as usize].is_empty());
+    let elsewhere = everywhere || (lost.any && (lost.unnamed || !named));
+    let wanted = move |view: &View| elsewhere || !view.waiting[side.other() as usize].is_empty();
+    ask(job, seen, side, Depth::Key, |view| {
+        wanted(view).then(|| new(view, side, lost))
+    })?;
+    // Without a Message-ID only the whole header can tell.
+    ask(job, seen, side, Depth::Header, |view| {
+        wanted(view).then(|| without_key(view, side))
+    })
+}
+
+/// The base rows of which a new message may be a copy: by its content, or by the server's object id.
+pub(super) fn known(job: &Job<'_>, seen: &Observation) -> Result<Vec<Pair>> {
+    let mut known: BTreeMap<PairId, Pair> = BTreeMap::new();
+    let (mut contents, mut objects) = (BTreeSet::new(), BTreeSet::new());
+    for ((_, side, _), envelope) in &seen.waiting {
+        let pairs = match (&envelope.content, &envelope.object) {
+            (Some(content), _) if contents.insert(content) => job.state.pairs_by_content(content)?,
+            (None, Some(object)) if objects.insert((side, object)) => job.state.pairs_by_object(*side, object)?,
+            _ => continue,
+        };
+        known.extend(pairs.into_iter().map(|pair| (pair.id, pair)));
+    }
+    Ok(known.into_values().collect())
 }
 
 /// Base rows that have no id on one side look for their message there.
@@ -63,11 +132,6 @@ fn void_rows(job: &Job<'_>, view: &mut View) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A new message of that side is to be compared, or carried over.
-fn has_partner_to_find(view: &View, side: Side) -> bool {
-    view.acted_on && view.at[side as usize] == Presence::There
 }
 
 fn without_key(view: &View, side: Side) -> IdSet {

@@ -137,6 +137,9 @@ fn input(job: &Job<'_>, seen: &mut Observation) -> Result<Input> {
         settled = observe::still_the_same(job, seen)?;
     }
     Ok(Input {
+        known: identify::known(job, seen)?,
+        base: seen.base,
+        tie: Side::Right,
         mailboxes: std::mem::take(&mut seen.views),
         policy: job.policy,
         limits: Limits {
@@ -190,6 +193,7 @@ fn move_checkpoints(job: &Job<'_>, seen: &Observation, finished: &Finished) -> R
     if outcome.stopped {
         return job.state.commit();
     }
+    observe::note_agreement(job.state)?;
     let full: BTreeMap<_, _> = seen.listed_in_full.iter().map(|key| (*key, now())).collect();
     for (mailbox, side, checkpoint) in &seen.checkpoints {
         let key = (*mailbox, *side);

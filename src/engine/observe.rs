@@ -10,7 +10,7 @@ use crate::model::{
     Checkpoint, Envelope, Flags, Gone, Half, Id, IdSet, Mailbox, MailboxId, MailboxPath, News, Pair, PairId, Seen,
     Side, Since, Status,
 };
-use crate::plan::{Now, Presence, Touched, View, first_sight};
+use crate::plan::{Base, Now, Presence, Touched, View, first_sight};
 use crate::state::{PendingKind, ProblemKey, State, now};
 
 /// Every mailbox is listed in full at least so often, in seconds (HAZARDS 9).
@@ -28,6 +28,7 @@ pub(super) struct Observation {
     pub waiting: HashMap<(MailboxId, Side, Id), Envelope>,
     pub failures: Vec<(ProblemKey, Failure)>,
     pub settled: [bool; 2],
+    pub base: Base,
 }
 
 /// What happened in one mailbox of one side.
@@ -55,6 +56,7 @@ pub(super) fn observe(job: &Job<'_>) -> Result<Observation> {
     let mut seen = Observation {
         failures: mailboxes.failures,
         settled: mailboxes.complete,
+        base: base(job)?,
         ..Observation::default()
     };
     let mut candidates = mailboxes.candidates;
@@ -69,6 +71,24 @@ pub(super) fn observe(job: &Job<'_>) -> Result<Observation> {
     }
     identify::identify(job, &mut seen)?;
     Ok(seen)
+}
+
+/// A run was carried out to its end since the state was made.
+const AGREED: &str = "agreed";
+
+fn base(job: &Job<'_>) -> Result<Base> {
+    Ok(match job.state.fact(AGREED)? {
+        _ if job.distrust => Base::Old,
+        None => Base::Unfinished,
+        Some(_) => Base::Agreed,
+    })
+}
+
+/// Notes that the sides have met: what is unpaired from now on is new.
+pub(super) fn note_agreement(state: &State) -> Result<()> {
+    state
+        .fact(AGREED)?
+        .map_or_else(|| state.set_fact(AGREED, "yes"), |_| Ok(()))
 }
 
 fn names(candidate: &Candidate) -> Names {
@@ -305,7 +325,7 @@ fn view(state: &State, candidate: &Candidate, heard: &mut HashMap<(MailboxId, Si
         });
         entry.now[side as usize] = now;
     };
-    add_pending(state, candidate.id, &mut added, &mut touch)?;
+    let resting = add_pending(state, candidate.id, &mut added, &mut touch)?;
     for side in Side::BOTH {
         let at = side as usize;
         if let Some(heard) = heard.remove(&(candidate.id, side)) {
@@ -346,35 +366,36 @@ fn view(state: &State, candidate: &Candidate, heard: &mut HashMap<(MailboxId, Si
         acted_on: candidate.acted_on,
         emptied_often: candidate.emptied_often,
         pairs: state.pair_count(candidate.id)?,
+        resting: Side::BOTH.map(|side| resting[side as usize].difference(&added[side as usize])),
         added,
         waiting: [Vec::new(), Vec::new()],
         touched: touched.into_values().collect(),
     })
 }
 
-/// What waited since an earlier run, if its time has come.
+/// What waited since an earlier run, if its time has come. Gives the new messages whose time has not.
 fn add_pending(
     state: &State,
     mailbox: MailboxId,
     added: &mut [IdSet; 2],
     touch: &mut impl FnMut(Pair, Side, Now),
-) -> Result<()> {
+) -> Result<[IdSet; 2]> {
     let now = now();
-    for pending in state
-        .pending(mailbox)?
-        .into_iter()
-        .filter(|pending| pending.next_try.is_none_or(|next| next <= now))
-    {
+    let mut resting: [IdSet; 2] = Default::default();
+    for pending in state.pending(mailbox)? {
+        let due = pending.next_try.is_none_or(|next| next <= now);
         match pending.kind {
             PendingKind::Added => {
-                added[pending.side as usize].insert(pending.id);
+                let list = if due { &mut *added } else { &mut resting };
+                list[pending.side as usize].insert(pending.id);
             }
-            PendingKind::Flags(flags) => {
+            PendingKind::Flags(flags) if due => {
                 if let Some(pair) = state.partner(mailbox, pending.side, pending.id)? {
                     touch(pair, pending.side, Now::Flags(flags));
                 }
             }
+            PendingKind::Flags(_) => {}
         }
     }
-    Ok(())
+    Ok(resting)
 }

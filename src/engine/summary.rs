@@ -87,7 +87,8 @@ fn planned(plan: &Plan) -> [Counts; 2] {
         let Some(on) = step.action.on() else { continue };
         let (side, count) = (&mut counts[on as usize], step.action.count());
         match step.action {
-            Action::Copy { .. } => side.added += count,
+            Action::Copy { .. } | Action::CopyWithin { .. } => side.added += count,
+            Action::Move { .. } => side.moved += count,
             Action::SetFlags { .. } => side.flags += count,
             Action::Remove { .. } => side.removed += count,
             Action::CreateMailbox { .. } => side.mailboxes_created += count,
@@ -107,11 +108,15 @@ fn planned_pairs(plan: &Plan) -> u64 {
 }
 
 fn line(step: &crate::plan::Step) -> PlanLine {
+    let (mailbox, to) = match &step.action {
+        Action::Move { from_path, .. } | Action::CopyWithin { from_path, .. } => (from_path, Some(&step.path)),
+        _ => (&step.path, None),
+    };
     PlanLine {
         action: step.action.name(),
         on: step.action.on(),
-        mailbox: step.path.to_string(),
-        to: None,
+        mailbox: mailbox.to_string(),
+        to: to.map(ToString::to_string),
         count: step.action.count(),
         why: step.why.to_owned(),
         text: step.to_string(),

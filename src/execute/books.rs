@@ -3,7 +3,9 @@
 use super::Executor;
 use super::notes::one;
 use crate::error::{Failure, Result, Retry};
-use crate::model::{Flags, Gone, Half, Id, Identity, MailboxId, Pair, PairId, Side};
+use crate::model::{
+    ContentDigest, Envelope, EnvelopeKey, Flags, Gone, Half, HeaderDigest, Id, Identity, MailboxId, Pair, PairId, Side,
+};
 use crate::plan::{Action, Match, Rule, Step, merge};
 use crate::state::ProblemKey;
 use crate::store::Head;
@@ -108,7 +110,12 @@ impl Executor<'_> {
         state.settle(mailbox, from, &one(head.id))?;
         state.settle(mailbox, to, &one(id))?;
         self.outcome.paired += 1;
-        self.merge_late(&pair, to, &head.flags, &there)
+        let now = if to == Side::Left {
+            [&there, &head.flags]
+        } else {
+            [&head.flags, &there]
+        };
+        self.merge_late(&pair, now)
     }
 
     /// The flags that a message without a partner has, as far as they were looked at; else those of its base row.
@@ -123,13 +130,8 @@ impl Executor<'_> {
             .map_or_else(Flags::none, |pair| pair.half(side).flags.clone()))
     }
 
-    /// Plans the flags of two messages that met; they are set in the next phase.
-    fn merge_late(&mut self, pair: &Pair, to: Side, source: &Flags, target: &Flags) -> Result<()> {
-        let now = if to == Side::Left {
-            [target, source]
-        } else {
-            [source, target]
-        };
+    /// Plans the flags of a pair that came about on the way, from what each side holds now; they are set in a later phase.
+    pub(super) fn merge_late(&mut self, pair: &Pair, now: [&Flags; 2]) -> Result<()> {
         let merged = merge([&pair.halves[0].flags, &pair.halves[1].flags], now);
         let Some(names) = self.scene.names.get(&pair.mailbox) else {
             return Ok(());
@@ -156,7 +158,7 @@ impl Executor<'_> {
                     mailbox: pair.mailbox,
                     path: path.clone(),
                     action,
-                    why: "met its equal",
+                    why: "changed on the way",
                 });
             } else {
                 self.scene
@@ -178,6 +180,21 @@ fn half_of(head: &Head, flags: Flags) -> Half {
         size: Some(head.size),
         date: Some(head.date),
         object: head.object.clone(),
+    }
+}
+
+/// A base row of two messages that look for their halves: what either is known by.
+pub(super) fn row_of(mailbox: MailboxId, seen: [Option<&Envelope>; 2]) -> Pair {
+    let known = |of: fn(&Envelope) -> Option<[u8; 16]>| seen.into_iter().flatten().find_map(of);
+    let whole = seen.into_iter().flatten().find(|seen| seen.content.is_some());
+    Pair {
+        id: PairId(0),
+        mailbox,
+        halves: Default::default(),
+        size: whole.or(seen[0]).map_or(0, |seen| seen.size),
+        content: ContentDigest(known(|seen| seen.content.map(|c| c.0)).unwrap_or_default()),
+        header: HeaderDigest(known(|seen| seen.header.map(|h| h.0)).unwrap_or_default()),
+        envelope: known(|seen| seen.envelope.map(|e| e.0)).map(EnvelopeKey),
     }
 }
 

@@ -308,7 +308,7 @@ impl Executor<'_> {
     }
 
     /// Gives each side its jobs and takes in the answers; durable before it returns.
-    fn write(
+    pub(super) fn write(
         &mut self,
         jobs: [Vec<WriteJob>; 2],
         mut book: impl FnMut(&mut Self, Side, Ticket, Done) -> Result<()>,

@@ -114,6 +114,7 @@ impl Executor<'_> {
             id: IntentId(0),
             kind: IntentKind::Copy,
             mailbox,
+            source: None,
             side: to,
             ids: ids.clone(),
             next_id: scene.next_ids.get(&(mailbox, to)).copied(),

@@ -1,11 +1,12 @@
 //! Carries out a plan: journal, act, commit. One thread owns the books; the stores do the work.
 //!
-//! `notes` writes down what needs no act, `copy` transfers messages, `change` sets flags, removes and handles mailboxes,
-//! `books` turns answers into base rows, `recover` settles what a dirty stop left open.
+//! `notes` writes down what needs no act, `copy` transfers messages, `moves` moves and copies them within a side, `change`
+//! sets flags, removes and handles mailboxes, `books` turns answers into base rows, `recover` settles what a dirty stop left open.
 
 mod books;
 mod change;
 mod copy;
+mod moves;
 mod notes;
 mod recover;
 
@@ -125,6 +126,8 @@ impl Executor<'_> {
             self.copy(steps(phase), to)?;
             self.look_at_sent(to)?;
         }
+        self.copy_within(steps(Phase::CopyWithin))?;
+        self.move_messages(steps(Phase::Move))?;
         let late = std::mem::take(&mut self.late);
         self.set_flags(steps(Phase::Flags).chain(&late))?;
         self.remove(steps(Phase::Remove))?;

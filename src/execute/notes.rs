@@ -2,7 +2,7 @@
 
 use super::Executor;
 use crate::error::Result;
-use crate::model::{Flags, Half, HeaderDigest, Id, IdSet, MailboxId, Pair, PairId, Side};
+use crate::model::{Flags, Half, Id, IdSet, MailboxId, Pair, PairId, Side};
 use crate::plan::{Action, Match, Step, Waiting, first_sight};
 
 impl Executor<'_> {
@@ -52,20 +52,21 @@ impl Executor<'_> {
     fn pair(&mut self, mailbox: MailboxId, m: &Match) -> Result<()> {
         let state = self.scene.state;
         match (&m.left, &m.right) {
-            (Waiting::New(left), Waiting::New(right)) => {
+            (Waiting::New(left), Waiting::New(right)) if m.base.is_none() => {
                 let [left_flags, right_flags] = Match::base_flags(&left.flags, &right.flags);
-                let Some(content) = left.content.or(right.content) else {
+                if left.content.or(right.content).is_none() {
                     return Ok(());
-                };
+                }
                 state.add_pair(&Pair {
-                    id: PairId(0),
-                    mailbox,
                     halves: [Half::seen(left, left_flags), Half::seen(right, right_flags)],
-                    size: if left.content.is_some() { left.size } else { right.size },
-                    content,
-                    header: left.header.or(right.header).unwrap_or(HeaderDigest([0; 16])),
-                    envelope: left.envelope.or(right.envelope),
+                    ..super::books::row_of(mailbox, [Some(left), Some(right)])
                 })?;
+            }
+            (Waiting::New(left), Waiting::New(right)) => {
+                let Some(base) = &m.base else { return Ok(()) };
+                let [left, right] = [(Side::Left, left), (Side::Right, right)]
+                    .map(|(side, found)| Half::seen(found, known_flags(base.half(side), &found.flags)));
+                state.move_pair(base.id, mailbox, [&left, &right])?;
             }
             (Waiting::Void(pair), Waiting::New(found)) | (Waiting::New(found), Waiting::Void(pair)) => {
                 let side = if matches!(m.left, Waiting::New(_)) {
@@ -73,12 +74,7 @@ impl Executor<'_> {
                 } else {
                     Side::Right
                 };
-                let base = pair.half(side);
-                let flags = if base.unseen {
-                    first_sight(&base.flags, &found.flags)
-                } else {
-                    base.flags.clone()
-                };
+                let flags = known_flags(pair.half(side), &found.flags);
                 state.set_half(pair.id, side, &Half::seen(found, flags))?;
             }
             (Waiting::Void(_), Waiting::Void(_)) => return Ok(()),
@@ -123,6 +119,15 @@ pub(super) fn settle_flags(
         }
     }
     Ok(())
+}
+
+/// The base flags of a message that was found again.
+fn known_flags(base: &Half, now: &Flags) -> Flags {
+    if base.unseen {
+        first_sight(&base.flags, now)
+    } else {
+        base.flags.clone()
+    }
 }
 
 pub(super) fn one(id: Id) -> IdSet {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Names;
 use crate::error::Result;
 use crate::model::{Half, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
-use crate::state::State;
+use crate::state::{IntentKind, State};
 use crate::store::{Delivered, IntentId, Store};
 
 /// Adopts what arrived under intents that a cut run left open, and closes those of which nothing can be under way any
@@ -57,7 +57,7 @@ fn settle(
     let mut closed = BTreeSet::new();
     for intent in open {
         // The source may not tell of these again by itself: its mailbox looks untouched.
-        if let Some(ids) = lost.get(&intent.id) {
+        if let (IntentKind::Copy, Some(ids)) = (intent.kind, lost.get(&intent.id)) {
             state.add_pending_unpaired(intent.mailbox, side.other(), ids)?;
         }
         let may_be_under_way = !store.keeps_flags() && intent.run + GRACE >= run;

@@ -64,14 +64,15 @@ impl Chunk for Wanted<'_> {
             return None;
         }
         let header = match self.depth {
-            Depth::Key => "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]",
-            Depth::Header => "BODY.PEEK[HEADER]",
+            Depth::Object => "",
+            Depth::Key => " BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]",
+            Depth::Header => " BODY.PEEK[HEADER]",
         };
         let object = conn
             .capabilities
             .object_item()
             .map_or(String::new(), |item| format!(" {item}"));
-        let items = format!("(UID FLAGS INTERNALDATE RFC822.SIZE{object} {header})");
+        let items = format!("(UID FLAGS INTERNALDATE RFC822.SIZE{object}{header})");
         Some(Command::new("UID FETCH").set(&self.ids).words(items))
     }
 
@@ -86,7 +87,12 @@ impl Chunk for Wanted<'_> {
     fn feed((): &mut (), _bytes: &[u8]) {}
 
     fn line(&mut self, fetch: &Fetch<'_>, _body: Option<()>, out: &Self::Out) -> bool {
-        let (Some(id), Body::Text(header)) = (fetch.uid, &fetch.body) else {
+        let header: Option<&[u8]> = match &fetch.body {
+            Body::Text(header) => Some(header),
+            _ => None,
+        };
+        let answers = header.is_some() || (self.depth == Depth::Object && fetch.object.is_some());
+        let Some(id) = fetch.uid.filter(|_| answers) else {
             // Somebody changed a flag, or there is no header to see.
             return true;
         };
@@ -97,8 +103,8 @@ impl Chunk for Wanted<'_> {
             flags: fetch.flags.clone().unwrap_or_default(),
             date: fetch.date.unwrap_or_default(),
             size: fetch.size.unwrap_or(0),
-            envelope: envelope_key(header),
-            header: (self.depth == Depth::Header).then(|| header_digest(header)),
+            envelope: header.and_then(envelope_key),
+            header: header.filter(|_| self.depth == Depth::Header).map(header_digest),
             content: None,
             object: fetch.object.clone(),
         };

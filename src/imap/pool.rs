@@ -41,6 +41,8 @@ pub(super) struct Memory {
     pub(super) spelling: Option<Spelling>,
     /// Names are UTF-8, as the capabilities told.
     pub(super) utf8: bool,
+    /// Messages have object ids, as the capabilities told.
+    pub(super) objects: bool,
     /// The validity that the caller was told last; ids given to us are meant under it.
     told: HashMap<RawName, u64>,
     /// UIDVALIDITY as seen otherwise, where the caller was told nothing.
@@ -171,6 +173,7 @@ impl Account {
         login::login(&mut conn, &self.options, logged_in)?;
         self.reached.store(true, Ordering::Relaxed);
         self.memory().utf8 = conn.capabilities.utf8_only();
+        self.memory().objects = conn.capabilities.object_item().is_some();
         Ok(self.leased(conn))
     }
 

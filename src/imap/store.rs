@@ -29,6 +29,10 @@ impl Source for Imap {
         fetch::read(&self.account, &jobs, into, &done)
     }
 
+    fn names_objects(&self) -> bool {
+        self.account.memory().objects
+    }
+
     fn wire(&self) -> Wire {
         self.account.counters.sum()
     }

@@ -60,6 +60,28 @@ pub enum Action {
         /// Messages of the target that have no partner: what arrives with the same content is that message.
         meet: Vec<(ContentDigest, Id)>,
     },
+    /// Move messages on that side into this mailbox, because they moved on the other; or back, because they should not.
+    Move {
+        /// Where.
+        on: Side,
+        /// Out of which mailbox.
+        from: MailboxId,
+        /// That mailbox's name on the left.
+        from_path: MailboxPath,
+        /// Which messages.
+        moves: Vec<Move>,
+    },
+    /// Copy messages on that side into this mailbox, because the other side has copies there of what this side has.
+    CopyWithin {
+        /// Where.
+        on: Side,
+        /// Out of which mailbox.
+        from: MailboxId,
+        /// That mailbox's name on the left.
+        from_path: MailboxPath,
+        /// Which messages.
+        twins: Vec<Twin>,
+    },
     /// Add and take away flags on that side; settles just these flags for both bases.
     SetFlags {
         /// Where.
@@ -117,6 +139,39 @@ pub enum Action {
     },
 }
 
+/// A message to move.
+#[derive(Clone, Debug)]
+pub struct Move {
+    /// The base row, which lives on in the new mailbox; `None`: there was none.
+    pub base: Option<PairId>,
+    /// Its id in the mailbox that it leaves.
+    pub id: Id,
+    /// The id, in the mailbox that it comes into, of the other side's copy.
+    pub partner: Id,
+    /// What each side holds now.
+    pub flags: [Flags; 2],
+}
+
+/// A message to copy.
+#[derive(Clone, Debug)]
+pub struct Twin {
+    /// Of what.
+    pub source: Source,
+    /// The id, in the mailbox that the copy comes into, of the other side's copy.
+    pub id: Id,
+    /// The flags that the other side's copy has.
+    pub flags: Flags,
+}
+
+/// Where the original of a copy is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// There already, under this id and with these flags, which its copy then has too.
+    There(Id, Flags),
+    /// It arrives in this run, from this id of the other side.
+    Arriving(Id),
+}
+
 /// When a step is done. Phases are the only barriers: nothing is removed before all that was to be added is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -128,6 +183,10 @@ pub enum Phase {
     CopyLeft,
     /// Messages are copied to the right; by then it is known what met its equal.
     CopyRight,
+    /// Messages are copied within a side: from what was there, or has just arrived.
+    CopyWithin,
+    /// Messages are moved.
+    Move,
     /// Flags are set.
     Flags,
     /// Messages are removed.
@@ -145,6 +204,8 @@ impl Action {
             Self::CreateMailbox { .. } => Phase::Create,
             Self::Copy { to: Side::Left, .. } => Phase::CopyLeft,
             Self::Copy { to: Side::Right, .. } => Phase::CopyRight,
+            Self::CopyWithin { .. } => Phase::CopyWithin,
+            Self::Move { .. } => Phase::Move,
             Self::SetFlags { .. } => Phase::Flags,
             Self::Remove { .. } => Phase::Remove,
             Self::DeleteMailbox { .. } | Self::ForgetMailbox => Phase::Delete,
@@ -159,6 +220,8 @@ impl Action {
             Self::ForgetMailbox => "forget-mailbox",
             Self::Pair { .. } => "pair",
             Self::Copy { .. } => "copy",
+            Self::CopyWithin { .. } => "copy-within",
+            Self::Move { .. } => "move",
             Self::SetFlags { .. } => "flags",
             Self::Agree { .. } => "agree",
             Self::Remove { .. } => "remove",
@@ -174,6 +237,7 @@ impl Action {
         match self {
             Self::CreateMailbox { on } | Self::DeleteMailbox { on } => Some(*on),
             Self::SetFlags { on, .. } | Self::Remove { on, .. } => Some(*on),
+            Self::Move { on, .. } | Self::CopyWithin { on, .. } => Some(*on),
             Self::Copy { to, .. } => Some(*to),
             _ => None,
         }
@@ -184,6 +248,8 @@ impl Action {
         match self {
             Self::CreateMailbox { .. } | Self::DeleteMailbox { .. } | Self::ForgetMailbox => 1,
             Self::Pair { matches } => matches.len() as u64,
+            Self::Move { moves, .. } => moves.len() as u64,
+            Self::CopyWithin { twins, .. } => twins.len() as u64,
             Self::Copy { ids, .. } | Self::SetFlags { ids, .. } | Self::KeepNew { ids, .. } => ids.len(),
             Self::Agree { pairs, .. } | Self::Remove { pairs, .. } => pairs.len() as u64,
             Self::Forget { pairs } | Self::KeepRemoval { pairs, .. } => pairs.len() as u64,
@@ -208,6 +274,12 @@ impl fmt::Display for Step {
             Action::ForgetMailbox => write!(f, "forget {path}")?,
             Action::Pair { .. } => write!(f, "pair {count} {messages} in {path}")?,
             Action::Copy { to, .. } => write!(f, "copy {count} {messages} to the {to} in {path}")?,
+            Action::CopyWithin { on, from_path, .. } => {
+                write!(f, "copy {count} {messages} on the {on} from {from_path} to {path}")?;
+            }
+            Action::Move { on, from_path, .. } => {
+                write!(f, "move {count} {messages} on the {on} from {from_path} to {path}")?;
+            }
             Action::SetFlags { on, add, remove, .. } => {
                 write!(f, "flag {count} {messages} on the {on} in {path}")?;
                 add.names().try_for_each(|name| write!(f, " +{name}"))?;

@@ -1,6 +1,6 @@
 //! Paired messages: the table.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::mailboxes::Fate;
 use super::pair::{Match, Waiting};
@@ -63,11 +63,20 @@ enum Held {
 }
 
 /// Decides on all pairs of a mailbox that changed, and on the flags of those whose ids did.
-pub(super) fn decide(view: &View, lived_on: &[Match], fate: Fate, input: &Input, steps: &mut Vec<Step>) {
+///
+/// Those that `moved` are decided already, but for the flags of those that live on here.
+pub(super) fn decide(
+    view: &View,
+    lived_on: &[Match],
+    moved: &BTreeSet<PairId>,
+    fate: Fate,
+    input: &Input,
+    steps: &mut Vec<Step>,
+) {
     let mut groups = Groups::default();
     let revived: HashMap<PairId, Touched> = lived_on.iter().filter_map(revive).map(|t| (t.pair.id, t)).collect();
     let mut seen = std::collections::HashSet::new();
-    for touched in &view.touched {
+    for touched in view.touched.iter().filter(|touched| !moved.contains(&touched.pair.id)) {
         seen.insert(touched.pair.id);
         let mut touched = touched.clone();
         if let Some(again) = revived.get(&touched.pair.id) {
@@ -86,22 +95,25 @@ pub(super) fn decide(view: &View, lived_on: &[Match], fate: Fate, input: &Input,
     groups.into_steps(view, steps);
 }
 
-/// A base row that found its message again: the pair with both ids, and what the found side is now.
+/// A base row that found its message again: the pair with both ids, and what the side or sides that found it are now.
 fn revive(m: &Match) -> Option<Touched> {
-    let (pair, side, found) = match (&m.left, &m.right) {
-        (Waiting::Void(pair), Waiting::New(found)) => (pair, Side::Right, found),
-        (Waiting::New(found), Waiting::Void(pair)) => (pair, Side::Left, found),
+    let (pair, found) = match (&m.left, &m.right, &m.base) {
+        (Waiting::Void(pair), Waiting::New(found), _) => (pair, vec![(Side::Right, found)]),
+        (Waiting::New(found), Waiting::Void(pair), _) => (pair, vec![(Side::Left, found)]),
+        (Waiting::New(left), Waiting::New(right), Some(base)) => (base, vec![(Side::Left, left), (Side::Right, right)]),
         _ => return None,
     };
     let mut pair: Pair = (**pair).clone();
-    let half = &mut pair.halves[side as usize];
-    half.id = Some(found.id);
     let mut now = [Now::AsBase, Now::AsBase];
-    if half.unseen {
-        half.flags = flags::first_sight(&half.flags, &found.flags);
-        half.unseen = false;
+    for (side, found) in found {
+        let half = &mut pair.halves[side as usize];
+        half.id = Some(found.id);
+        if half.unseen {
+            half.flags = flags::first_sight(&half.flags, &found.flags);
+            half.unseen = false;
+        }
+        now[side as usize] = Now::Flags(found.flags.clone());
     }
-    now[side as usize] = Now::Flags(found.flags.clone());
     Some(Touched { pair, now })
 }
 

@@ -1,9 +1,9 @@
 //! Guards: refuse what looks like an accident (DESIGN 7). A guard holds back removals; all else is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Input, Now, Rule, Step, View};
-use crate::model::{Gone, MailboxId, MailboxPath, Side};
+use crate::model::{Gone, MailboxId, MailboxPath, PairId, Side};
 
 /// When the guards act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub struct Held {
 }
 
 /// Turns removals that look like an accident into notes, and drops the deletion of their mailboxes.
-pub(super) fn hold_back(input: &Input, steps: &mut Vec<Step>) -> Vec<Held> {
+pub(super) fn hold_back(input: &Input, moved: &BTreeSet<PairId>, steps: &mut Vec<Step>) -> Vec<Held> {
     let views: BTreeMap<MailboxId, &View> = input.mailboxes.iter().map(|view| (view.id, view)).collect();
     let too_many = Side::BOTH.map(|lost_by| mass_deletion(input, steps, lost_by));
     let mut held = Vec::new();
@@ -85,7 +85,7 @@ pub(super) fn hold_back(input: &Input, steps: &mut Vec<Step>) -> Vec<Held> {
         let verdict = match &step.action {
             Action::Remove { on, .. } if !input.policy.allow_deletes => {
                 let lost_by = on.other();
-                if emptied(views[&step.mailbox], lost_by, input) {
+                if emptied(views[&step.mailbox], lost_by, moved, input) {
                     Some((lost_by, Guard::Emptied, "one side lost all of it"))
                 } else if too_many[lost_by as usize] {
                     Some((lost_by, Guard::MaxDelete, "too many removals at once"))
@@ -122,7 +122,11 @@ pub(super) fn hold_back(input: &Input, steps: &mut Vec<Step>) -> Vec<Held> {
 
 /// What a Maildir brings along at the first meeting is uploaded only when it is little, or was asked for.
 fn hold_adoption(input: &Input, steps: &mut [Step]) -> Vec<Held> {
-    let uploads = |step: &Step| matches!(&step.action, Action::Copy { to: Side::Right, .. });
+    let uploads = |step: &Step| match &step.action {
+        Action::Copy { to, .. } => *to == Side::Right,
+        Action::CopyWithin { on, .. } => *on == Side::Right,
+        _ => false,
+    };
     let unknown: u64 = steps
         .iter()
         .filter(|step| uploads(step))
@@ -143,13 +147,13 @@ fn hold_adoption(input: &Input, steps: &mut [Step]) -> Vec<Held> {
     }
     let mut held = Vec::new();
     for step in steps.iter_mut().filter(|step| uploads(step)) {
-        if let Action::Copy { ids, .. } = &mut step.action {
-            step.action = Action::KeepNew {
-                of: Side::Left,
-                ids: std::mem::take(ids),
-            };
-            step.why = "much of this Maildir is unknown to the server";
-        }
+        let ids = match &mut step.action {
+            Action::Copy { ids, .. } => std::mem::take(ids),
+            Action::CopyWithin { twins, .. } => twins.iter().map(|twin| twin.id).collect(),
+            _ => continue,
+        };
+        step.action = Action::KeepNew { of: Side::Left, ids };
+        step.why = "much of this Maildir is unknown to the server";
         let (mailbox, path, count) = (step.mailbox, step.path.clone(), step.action.count());
         held.push(Held {
             guard: Guard::Adoption,
@@ -178,12 +182,12 @@ fn mass_deletion(input: &Input, steps: &[Step], lost_by: Side) -> bool {
     lost > Limits::FEW && lost * 100 > input.limits.max_delete_percent * input.limits.pairs
 }
 
-/// That side lost every message that the base has in the mailbox. Arrivals don't count.
-fn emptied(view: &View, lost_by: Side, input: &Input) -> bool {
+/// That side lost every message that the base has in the mailbox. Arrivals don't count, nor does what moved away.
+fn emptied(view: &View, lost_by: Side, moved: &BTreeSet<PairId>, input: &Input) -> bool {
     let lost = view
         .touched
         .iter()
-        .filter(|touched| touched.now[lost_by as usize] == Now::Gone)
+        .filter(|touched| touched.now[lost_by as usize] == Now::Gone && !moved.contains(&touched.pair.id))
         .count() as u64;
     let threshold = input.limits.empty_guard;
     let enough = threshold > 0 && view.pairs >= threshold;
@@ -192,7 +196,7 @@ fn emptied(view: &View, lost_by: Side, input: &Input) -> bool {
 
 /// A mailbox is deleted only together with all its messages: not while one is kept or held.
 fn spare_mailboxes(steps: &mut Vec<Step>) {
-    let kept: std::collections::BTreeSet<MailboxId> = steps
+    let kept: BTreeSet<MailboxId> = steps
         .iter()
         .filter(|step| matches!(step.action, Action::KeepRemoval { .. } | Action::KeepNew { .. }))
         .map(|step| step.mailbox)

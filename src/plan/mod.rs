@@ -1,20 +1,23 @@
 //! From what happened on both sides to what is to be done: pure, no I/O, no clock, no protocol.
 //!
 //! [`plan`] reads an [`Input`] and makes a [`Plan`]: data, each step with its reason. Where to look:
-//! `mailboxes` decides on mailboxes, `pair` on new messages, `decide` on paired ones, `flags` merges, `guard` holds back
-//! what looks like an accident, `order` sorts, `check` proves that nothing was forgotten.
+//! `mailboxes` decides on mailboxes, `pair` on new messages, `moves` on what went from one mailbox to another, `decide` on
+//! paired ones; `alike` tells which messages are one, `flags` merges, `guard` holds back what looks like an accident,
+//! `order` sorts, `check` proves that nothing was forgotten.
 
 mod action;
+mod alike;
 mod check;
 mod decide;
 mod flags;
 mod guard;
 mod mailboxes;
+mod moves;
 mod order;
 mod pair;
 mod policy;
 
-pub use action::{Action, Phase, Plan, Step};
+pub use action::{Action, Move, Phase, Plan, Source, Step, Twin};
 pub use flags::{Merge, first_sight, merge};
 pub use guard::{Adoption, Guard, Held, Limits};
 pub use pair::{Match, Waiting};
@@ -33,8 +36,26 @@ pub struct Input {
     pub policy: Policy,
     /// When the guards hold back.
     pub limits: Limits,
+    /// Base rows of a content, or of a server's object, that a new message has too: what is new may be a copy of these.
+    pub known: Vec<Pair>,
+    /// Whether the base can be relied on.
+    pub base: Base,
+    /// The side whose place wins where both moved a message.
+    pub tie: Side,
     /// All of that side was read: what is gone there is gone, and did not move to where nobody looked (DESIGN 8a).
     pub settled: [bool; 2],
+}
+
+/// Whether the base is what the sides last agreed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Base {
+    /// It is.
+    #[default]
+    Agreed,
+    /// The sides meet for the first time, or again after the state was lost: nobody can tell what was paired once.
+    Unfinished,
+    /// It is older than the mail: nobody can tell which side moved a message.
+    Old,
 }
 
 /// A mailbox as seen on both sides. Arrays are indexed by [`Side`].
@@ -54,6 +75,9 @@ pub struct View {
     pub pairs: u64,
     /// Messages without a partner, new and pending ones.
     pub added: [IdSet; 2],
+    /// Pending messages whose next try is not due: not carried over, but a message that is gone elsewhere may be one of
+    /// them, and is then not removed (DESIGN 8a "a move is two facts").
+    pub resting: [IdSet; 2],
     /// Those of them that could be compared with something on the other side, and base rows that lost their id there.
     /// Where only one side has unpaired messages there is nothing to compare and this is empty, but for the left's
     /// new messages, whose content is always known.
@@ -104,16 +128,23 @@ pub fn plan(input: &Input) -> Plan {
         .filter(|view| !view.acted_on)
         .map(|view| view.id)
         .collect();
+    let (mut open, mut fates) = (Vec::new(), Vec::new());
     for view in input.mailboxes.iter().filter(|view| view.acted_on) {
         let fate = mailboxes::decide(view, &input.policy, &mut steps);
         if fate == mailboxes::Fate::LeaveAlone {
             left_alone.insert(view.id);
             continue;
         }
-        let matched = pair::decide(view, &input.policy, &mut steps);
-        decide::decide(view, &matched, fate, input, &mut steps);
+        let matched = pair::match_new(view);
+        open.push(moves::Open { view, matched });
+        fates.push(fate);
     }
-    let held = guard::hold_back(input, &mut steps);
+    let moved = moves::decide(input, &mut open, &mut steps);
+    for (moves::Open { view, matched }, fate) in open.into_iter().zip(fates) {
+        let lived_on = pair::decide(view, matched, &input.policy, &mut steps);
+        decide::decide(view, &lived_on, &moved, fate, input, &mut steps);
+    }
+    let held = guard::hold_back(input, &moved, &mut steps);
     order::sort(&mut steps);
     let plan = Plan {
         steps,

@@ -1,12 +1,10 @@
 //! New messages: which of them are the same on both sides, and what becomes of the others.
-//!
-//! Header hashes propose (DESIGN 5). They decide alone only where the sizes agree too and all candidates have one
-//! content; else the message is transferred and its content compared on arrival.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::alike::{Traits, match_up};
 use super::{Action, Policy, Rule, Step, View, flags};
-use crate::model::{ContentDigest, Envelope, EnvelopeKey, Flags, HeaderDigest, Id, IdSet, Pair, Side, System};
+use crate::model::{ContentDigest, Envelope, EnvelopeKey, Flags, Id, IdSet, Pair, Side, System};
 
 /// A message that looks for its partner on the other side.
 #[derive(Clone, Debug)]
@@ -24,13 +22,8 @@ pub struct Match {
     pub left: Waiting,
     /// On the right.
     pub right: Waiting,
-}
-
-/// By what two messages can be proposed to be the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Tag {
-    Envelope(EnvelopeKey, u64),
-    Header(HeaderDigest, u64),
+    /// New on both sides, and both have lost it elsewhere: the base row of that message, which lives on here.
+    pub base: Option<Box<Pair>>,
 }
 
 impl Waiting {
@@ -62,51 +55,80 @@ impl Waiting {
         }
     }
 
-    fn tags(&self) -> impl Iterator<Item = Tag> {
-        let (envelope, header, size) = match self {
-            Self::New(e) => (e.envelope, e.header, e.size),
-            Self::Void(p) => (p.envelope, Some(p.header), p.size),
-        };
-        envelope
-            .map(|key| Tag::Envelope(key, size))
-            .into_iter()
-            .chain(header.map(|digest| Tag::Header(digest, size)))
+    /// Of a message of `side`.
+    fn traits(&self, side: Side) -> Traits {
+        match self {
+            Self::New(envelope) => Traits::of_new(envelope, side),
+            Self::Void(pair) => Traits::of_lost(pair, side.other()),
+        }
     }
 }
 
-/// Proposes pairs: candidates of both sides under one tag, if they cannot be of different content, in order of their ids.
-fn propose(waiting: &[Vec<Waiting>; 2]) -> Vec<(usize, usize)> {
-    let mut groups: BTreeMap<Tag, [Vec<usize>; 2]> = BTreeMap::new();
+/// The messages of a mailbox that had no partner, once those that are one have been matched.
+pub(super) struct Matched<'a> {
+    /// Two that are one.
+    pub matches: Vec<Match>,
+    /// Still without a partner, where known by more than their ids.
+    pub alone: [Vec<&'a Waiting>; 2],
+    /// Still without a partner, to be carried over to the other side.
+    pub rest: [IdSet; 2],
+    /// Still without a partner, and not to be tried again yet.
+    pub resting: [IdSet; 2],
+    /// Of the rest: what the other side deleted while it was moved here.
+    pub wins: [IdSet; 2],
+}
+
+/// Matches what is new on both sides of a mailbox.
+pub(super) fn match_new(view: &View) -> Matched<'_> {
+    let pairs = propose(&view.waiting);
+    let found = pairs.iter().map(|&(left, right)| Match {
+        left: view.waiting[0][left].clone(),
+        right: view.waiting[1][right].clone(),
+        base: None,
+    });
+    let mut matched = Matched {
+        matches: found.collect(),
+        alone: Default::default(),
+        rest: view.added.clone(),
+        resting: view.resting.clone(),
+        wins: Default::default(),
+    };
     for side in Side::BOTH {
-        for (at, candidate) in waiting[side as usize].iter().enumerate() {
-            for tag in candidate.tags() {
-                groups.entry(tag).or_default()[side as usize].push(at);
+        let at = side as usize;
+        let paired: BTreeSet<usize> = pairs
+            .iter()
+            .map(|&(left, right)| if side == Side::Left { left } else { right })
+            .collect();
+        for (nth, candidate) in view.waiting[at].iter().enumerate() {
+            let Some(id) = candidate.id(side) else { continue };
+            if paired.contains(&nth) {
+                matched.rest[at].remove(id);
+                matched.resting[at].remove(id);
+            } else if !candidate.was_sent(side) {
+                if matches!(candidate, Waiting::Void(_)) {
+                    // It is not deleted over there, it is unknown: it is copied again.
+                    matched.rest[at].insert(id);
+                }
+                matched.alone[at].push(candidate);
             }
         }
     }
-    let mut taken = [vec![false; waiting[0].len()], vec![false; waiting[1].len()]];
+    matched
+}
+
+/// Proposes pairs: what was sent and arrived, then what is alike.
+fn propose(waiting: &[Vec<Waiting>; 2]) -> Vec<(usize, usize)> {
     let mut pairs = adopt(waiting);
+    let mut taken = [vec![false; waiting[0].len()], vec![false; waiting[1].len()]];
     for &(left, right) in &pairs {
         taken[0][left] = true;
         taken[1][right] = true;
     }
-    for mut group in groups.into_values() {
-        let contents = Side::BOTH.map(|side| {
-            group[side as usize].retain(|&at| !taken[side as usize][at]);
-            group[side as usize].sort_by_key(|&at| waiting[side as usize][at].id(side));
-            group[side as usize]
-                .iter()
-                .map(|&at| waiting[side as usize][at].content())
-                .collect::<Vec<_>>()
-        });
-        if one_content(&contents) {
-            for (&left, &right) in group[0].iter().zip(&group[1]) {
-                taken[0][left] = true;
-                taken[1][right] = true;
-                pairs.push((left, right));
-            }
-        }
-    }
+    let traits = Side::BOTH.map(|side| -> Vec<Traits> {
+        let waiting = waiting[side as usize].iter();
+        waiting.map(|candidate| candidate.traits(side)).collect()
+    });
+    pairs.extend(match_up([&traits[0], &traits[1]], taken));
     pairs
 }
 
@@ -135,55 +157,27 @@ fn adopt(waiting: &[Vec<Waiting>; 2]) -> Vec<(usize, usize)> {
     pairs
 }
 
-/// Whether all contents that are known are the same, and at least one is.
-fn one_content(contents: &[Vec<Option<ContentDigest>>; 2]) -> bool {
-    let mut known = contents.iter().flatten().flatten();
-    let first = known.next();
-    first.is_some() && known.all(|content| Some(content) == first)
-}
-
 /// Decides on everything that has no partner yet. Gives the pairs whose base row lived on, for the flags.
-pub(super) fn decide(view: &View, policy: &Policy, steps: &mut Vec<Step>) -> Vec<Match> {
-    let pairs = propose(&view.waiting);
-    let mut rest = view.added.clone();
-    let mut meets: [Vec<(ContentDigest, Id)>; 2] = [Vec::new(), Vec::new()];
+pub(super) fn decide(view: &View, matched: Matched<'_>, policy: &Policy, steps: &mut Vec<Step>) -> Vec<Match> {
     for side in Side::BOTH {
-        let paired: std::collections::BTreeSet<usize> = pairs
+        let meet = &matched.alone[side.other() as usize];
+        let meet: Vec<(ContentDigest, Id)> = meet
             .iter()
-            .map(|&(left, right)| if side == Side::Left { left } else { right })
+            .filter_map(|waiting| Some((waiting.content()?, waiting.id(side.other())?)))
+            .filter(|&(_, id)| {
+                let there = side.other() as usize;
+                matched.rest[there].contains(id) || matched.resting[there].contains(id)
+            })
             .collect();
-        for (at, candidate) in view.waiting[side as usize].iter().enumerate() {
-            let Some(id) = candidate.id(side) else { continue };
-            if paired.contains(&at) {
-                rest[side as usize].remove(id);
-            } else if !candidate.was_sent(side) {
-                // A base row without a partner is not deleted over there, it is unknown: it is copied again.
-                rest[side as usize].insert(id);
-                meets[side as usize].extend(candidate.content().map(|content| (content, id)));
-            }
-        }
+        let wins = matched.wins[side as usize].intersection(&matched.rest[side as usize]);
+        let new = matched.rest[side as usize].difference(&wins);
+        carry_over(view, side, wins, meet.clone(), policy, WINS[side as usize], steps);
+        carry_over(view, side, new, meet, policy, NEW[side as usize], steps);
     }
-    let matches: Vec<Match> = pairs
-        .iter()
-        .map(|&(left, right)| Match {
-            left: view.waiting[0][left].clone(),
-            right: view.waiting[1][right].clone(),
-        })
-        .collect();
-    for side in Side::BOTH {
-        let meet = std::mem::take(&mut meets[side.other() as usize]);
-        carry_over(
-            view,
-            side,
-            std::mem::take(&mut rest[side as usize]),
-            meet,
-            policy,
-            steps,
-        );
-    }
-    let (new, lived_on): (Vec<_>, Vec<_>) = matches
+    let (new, lived_on): (Vec<_>, Vec<_>) = matched
+        .matches
         .into_iter()
-        .partition(|m| matches!((&m.left, &m.right), (Waiting::New(_), Waiting::New(_))));
+        .partition(|m| matches!((&m.left, &m.right, &m.base), (Waiting::New(_), Waiting::New(_), None)));
     let mut step = |matches: &Vec<Match>, why| {
         if !matches.is_empty() {
             steps.push(Step {
@@ -202,6 +196,12 @@ pub(super) fn decide(view: &View, policy: &Policy, steps: &mut Vec<Step>) -> Vec
     lived_on
 }
 
+const NEW: [&str; 2] = ["new on the left", "new on the right"];
+const WINS: [&str; 2] = [
+    "moved here on the left, gone on the right: the move wins",
+    "moved here on the right, gone on the left: the move wins",
+];
+
 /// What is new on one side and has no partner.
 fn carry_over(
     view: &View,
@@ -209,29 +209,22 @@ fn carry_over(
     ids: IdSet,
     meet: Vec<(ContentDigest, Id)>,
     policy: &Policy,
+    why: &'static str,
     steps: &mut Vec<Step>,
 ) {
     if ids.is_empty() {
         return;
     }
-    let (action, why) = match (policy.of(of).new, of) {
-        (Rule::Spread, Side::Left) => (
+    let (action, why) = match policy.of(of).new {
+        Rule::Spread => (
             Action::Copy {
-                to: Side::Right,
+                to: of.other(),
                 ids,
                 meet,
             },
-            "new on the left",
+            why,
         ),
-        (Rule::Spread, Side::Right) => (
-            Action::Copy {
-                to: Side::Left,
-                ids,
-                meet,
-            },
-            "new on the right",
-        ),
-        (Rule::Keep | Rule::Undo, _) => (
+        Rule::Keep | Rule::Undo => (
             Action::KeepNew { of, ids },
             "new, and the policy keeps this side's changes",
         ),
@@ -302,7 +295,7 @@ impl Match {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{InternalDate, MailboxId};
+    use crate::model::{HeaderDigest, InternalDate, MailboxId};
 
     fn new(id: Id, key: Option<u8>, header: Option<u8>, size: u64, content: Option<u8>) -> Waiting {
         Waiting::New(Envelope {

@@ -20,6 +20,8 @@ pub struct SidePolicy {
     pub new: Rule,
     /// Flags and keywords.
     pub flags: Rule,
+    /// Messages that went from one mailbox into another.
+    pub moves: Rule,
     /// Messages that are gone.
     pub removals: Rule,
     /// Mailboxes created and deleted.
@@ -42,6 +44,7 @@ impl SidePolicy {
         Self {
             new: rule,
             flags: rule,
+            moves: rule,
             removals: rule,
             mailboxes: rule,
             undo_held: false,

@@ -10,17 +10,25 @@ use crate::store::IntentId;
 pub enum IntentKind {
     /// Copy messages from the other side into a mailbox of this one.
     Copy,
+    /// Copy messages from another mailbox of this side.
+    CopyWithin,
+    /// Move messages from another mailbox of this side.
+    Move,
 }
 
 impl IntentKind {
+    const ALL: [Self; 3] = [Self::Copy, Self::CopyWithin, Self::Move];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Copy => "copy",
+            Self::CopyWithin => "copy-within",
+            Self::Move => "move",
         }
     }
 
     fn named(name: &str) -> Option<Self> {
-        (name == Self::Copy.name()).then_some(Self::Copy)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -31,11 +39,13 @@ pub struct Intent {
     pub id: IntentId,
     /// What is done.
     pub kind: IntentKind,
-    /// Where.
+    /// Where the messages go to.
     pub mailbox: MailboxId,
+    /// Where they come from, where that is another mailbox of the same side.
+    pub source: Option<MailboxId>,
     /// On which side.
     pub side: Side,
-    /// Which messages; for a copy their ids on the other side.
+    /// Which messages, by their ids where they come from.
     pub ids: IdSet,
     /// The id that the next new message of the mailbox would have got when it was written.
     pub next_id: Option<Id>,
@@ -61,7 +71,7 @@ impl State {
         let write = || -> rusqlite::Result<i64> {
             let id = conn
                 .prepare_cached(
-                    "INSERT INTO intent (run, kind, mailbox, side, ids, next_id, begun) VALUES (?,?,?,?,?,?,?)",
+                    "INSERT INTO intent (run, kind, mailbox, side, ids, next_id, begun, source) VALUES (?,?,?,?,?,?,?,?)",
                 )?
                 .insert((
                     intent.run,
@@ -71,6 +81,7 @@ impl State {
                     intent.ids.to_string(),
                     intent.next_id.map(|id| id as i64),
                     now(),
+                    intent.source.map(|source| source.0),
                 ))?;
             let mut add =
                 conn.prepare_cached("INSERT INTO intent_message (intent, id, content, envelope) VALUES (?,?,?,?)")?;
@@ -85,7 +96,7 @@ impl State {
     /// All open intents, oldest first.
     pub fn open_intents(&self) -> Result<Vec<Intent>> {
         let rows = self.rows(
-            "SELECT id, kind, mailbox, side, ids, next_id, run FROM intent ORDER BY id",
+            "SELECT id, kind, mailbox, side, ids, next_id, run, source FROM intent ORDER BY id",
             [],
             |row| {
                 let (kind, ids): (String, String) = (row.get(1)?, row.get(4)?);
@@ -98,6 +109,7 @@ impl State {
                         ids,
                         next_id: row.get::<_, Option<i64>>(5)?.map(|id| id as u64),
                         run: row.get(6)?,
+                        source: row.get::<_, Option<u32>>(7)?.map(MailboxId),
                     })
                 }))
             },

@@ -212,7 +212,11 @@ impl State {
 
     /// Puts a pair into another mailbox, with what each side now has of it.
     pub fn move_pair(&self, pair: PairId, mailbox: MailboxId, halves: [&Half; 2]) -> Result<()> {
-        self.execute("UPDATE pair SET mailbox=? WHERE id=?", (mailbox.0, pair.0))?;
+        // Its old ids could be another message's there.
+        self.execute(
+            "UPDATE pair SET mailbox=?, l_id=NULL, r_id=NULL WHERE id=?",
+            (mailbox.0, pair.0),
+        )?;
         Side::BOTH
             .into_iter()
             .try_for_each(|side| self.set_half(pair, side, halves[side as usize]))

@@ -54,7 +54,8 @@ CREATE INDEX problem_message ON problem (mailbox, side, id);
 CREATE TABLE intent (
   id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, kind TEXT NOT NULL,
   mailbox INTEGER NOT NULL, side INTEGER NOT NULL, -- where the effect is
-  ids TEXT NOT NULL,                               -- on the other side, for a copy
+  source INTEGER, -- the mailbox of the same side that the messages come from; NULL: they come from the other side
+  ids TEXT NOT NULL,
   next_id INTEGER, begun INTEGER NOT NULL);
 -- The messages of an append, by which a copy that arrived is known again.
 CREATE TABLE intent_message (

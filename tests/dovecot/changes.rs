@@ -27,6 +27,8 @@ enum Change {
     New,
     Flags,
     Removal,
+    Move,
+    Copy,
     Create,
     Delete,
 }
@@ -62,12 +64,14 @@ impl Writer {
         }
     }
 
-    /// Half of the changes are flags, as in life.
+    /// Near half of the changes are flags, as in life.
     fn draw(&mut self) -> Change {
         match self.chance.below(100) {
             0..30 => Change::New,
             30..75 => Change::Flags,
-            75..95 => Change::Removal,
+            75..85 => Change::Removal,
+            85..92 => Change::Move,
+            92..95 => Change::Copy,
             95..98 => Change::Create,
             _ => Change::Delete,
         }
@@ -98,7 +102,8 @@ impl Writer {
             let names = scene.world.look_at_names();
             let mailbox = scene.dir(self.chance.pick::<String>(&names));
             let messages = local::messages(&mailbox);
-            match self.draw() {
+            let change = self.draw();
+            match change {
                 Change::New => {
                     let number = self.number();
                     local::deliver_any(&mailbox, number, &mut self.chance);
@@ -110,6 +115,12 @@ impl Writer {
                 Change::Removal if messages.len() > SMALL => {
                     std::fs::remove_file(self.chance.pick(&messages)).expect("a message");
                 }
+                Change::Move | Change::Copy if messages.len() > SMALL => {
+                    let message = self.chance.pick(&messages).clone();
+                    let to = scene.dir(self.chance.pick::<String>(&names));
+                    let number = self.number();
+                    local::carry(&message, &to, number, matches!(change, Change::Move));
+                }
                 Change::Create => local::create(&scene.dir(&self.extra())),
                 Change::Delete => {
                     let extra = scene.dir(&self.extra());
@@ -117,7 +128,7 @@ impl Writer {
                         local::delete(&extra);
                     }
                 }
-                Change::Flags | Change::Removal => {}
+                Change::Flags | Change::Removal | Change::Move | Change::Copy => {}
             }
         }
     }
@@ -129,7 +140,8 @@ impl Writer {
         for _ in 0..changes {
             let names = scene.server.list(&mut session);
             let name = scene.on_server(&self.chance.pick(&names).1.join("/"));
-            match self.draw() {
+            let change = self.draw();
+            match change {
                 Change::New => {
                     let mail = self.mail();
                     raw.append_all(&name, &[mail]);
@@ -144,6 +156,17 @@ impl Writer {
                     let uids = remote::uids(&mut session, &name);
                     if uids.len() > SMALL {
                         remote::remove(&mut session, *self.chance.pick(&uids));
+                    }
+                }
+                Change::Move | Change::Copy => {
+                    let uids = remote::uids(&mut session, &name);
+                    let to = scene.on_server(&self.chance.pick(&names).1.join("/"));
+                    if uids.len() > SMALL {
+                        let uid = *self.chance.pick(&uids);
+                        remote::copy(&mut session, uid, &to);
+                        if matches!(change, Change::Move) {
+                            remote::remove(&mut session, uid);
+                        }
                     }
                 }
                 Change::Create => {

@@ -21,6 +21,7 @@ mod guards;
 mod instruments;
 mod ladder;
 mod memory;
+mod moves;
 mod odd_mail;
 mod odd_names;
 mod policies;

@@ -115,6 +115,23 @@ pub(crate) fn deliver_any(mailbox: &Path, number: usize, chance: &mut Chance) {
     deliver(mailbox, &text, mails::date(chance), letters);
 }
 
+/// Moves or copies a message into another mailbox, under a name of its own there; its keywords stay behind.
+pub(crate) fn carry(message: &Path, mailbox: &Path, number: usize, moves: bool) {
+    let letters: String = letters(message).iter().filter(|letter| letter.is_uppercase()).collect();
+    let target = mailbox
+        .join("cur")
+        .join(format!("1700000000.carried{number}.elsewhere:2,{letters}"));
+    let date = fs::metadata(message).and_then(|meta| meta.modified()).expect("a time");
+    if moves {
+        fs::rename(message, &target).expect("a rename");
+    } else {
+        fs::copy(message, &target).expect("a copy");
+        File::open(&target)
+            .and_then(|file| file.set_modified(date))
+            .expect("a time");
+    }
+}
+
 /// The message as most programs write it to disk.
 pub(crate) fn without_cr(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().copied().filter(|&b| b != b'\r').collect()

@@ -6,6 +6,7 @@ use imap::Session;
 
 use super::Chance;
 use super::mails::{KEYWORDS, SYSTEM};
+use crate::support::raw::quoted;
 use crate::support::witness::encode_name;
 
 /// The UIDs of a selected mailbox, ascending.
@@ -40,4 +41,12 @@ pub(crate) fn store(session: &mut Session<TcpStream>, uid: u32, what: &str) {
     session
         .run_command_and_check_ok(format!("UID STORE {uid} {what}"))
         .expect("a store");
+}
+
+/// Copies a message of the selected mailbox into another (decoded name).
+pub(crate) fn copy(session: &mut Session<TcpStream>, uid: u32, mailbox: &str) {
+    let name = quoted(&encode_name(mailbox));
+    session
+        .run_command_and_check_ok(format!("UID COPY {uid} {name}"))
+        .expect("a copy");
 }

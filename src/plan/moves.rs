@@ -1,0 +1,731 @@
+//! Moves and copies across mailboxes: what is gone from one mailbox of a side and new in another of the same side is one
+//! message that moved, and what is new though its content is known is a copy. Neither needs a transfer.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::alike::{Traits, match_up};
+use super::pair::{Matched, Waiting};
+use super::{Action, Base, Input, Move, Now, Rule, Source, Step, Touched, Twin, View};
+use crate::model::{
+    ContentDigest, Envelope, Flags, Gone, Id, IdSet, InternalDate, MailboxId, ObjectId, Pair, PairId, Side,
+};
+
+/// A mailbox that is decided on, and what has been matched in it.
+pub(super) struct Open<'a> {
+    pub view: &'a View,
+    pub matched: Matched<'a>,
+}
+
+/// Decides on everything that moved or was copied, and takes it out of what is left to decide in each mailbox. Gives the
+/// base rows that are answered for.
+pub(super) fn decide<'a>(input: &'a Input, open: &mut [Open<'a>], steps: &mut Vec<Step>) -> BTreeSet<PairId> {
+    let mut moves = Moves {
+        input,
+        places: open.iter().enumerate().map(|(at, open)| (open.view.id, at)).collect(),
+        taken: BTreeSet::new(),
+        steps: Grouped::default(),
+    };
+    let lost = lost_rows(open);
+    moves.keep_bases(open, &lost);
+    let found = Side::BOTH.map(|side| find(&lost, side, &fresh(open, side)));
+    for (nth, lost) in lost.iter().enumerate() {
+        if !moves.taken.contains(&lost.pair.id) {
+            let to = Side::BOTH.map(|side| found[side as usize].get(&nth));
+            moves.one(open, lost, to);
+        }
+    }
+    moves.wait_for_others(open, &lost);
+    if input.base != Base::Agreed {
+        moves.meet_across(open);
+    }
+    for side in Side::BOTH {
+        moves.copies(open, side);
+    }
+    moves.steps.into_steps(input, steps);
+    moves.taken
+}
+
+/// A base row that at least one side has lost.
+struct Lost<'a> {
+    pair: &'a Pair,
+    is: [Is; 2],
+    /// What each side that has it holds now.
+    flags: [&'a Flags; 2],
+}
+
+/// Where a message of the base is, on one side.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Is {
+    There,
+    Gone,
+    /// Nobody knows: its id means nothing any more, and nothing in its mailbox was found to be it.
+    Void,
+}
+
+/// A message without a partner, and where.
+type Fresh = (MailboxId, Envelope);
+
+/// Steps under way: by what they do, where and why.
+#[derive(Default)]
+struct Grouped {
+    moves: BTreeMap<(MailboxId, MailboxId, Side, &'static str), Vec<Move>>,
+    copies: BTreeMap<(MailboxId, MailboxId, Side, &'static str), Vec<Twin>>,
+    keep_new: BTreeMap<(MailboxId, Side), IdSet>,
+    keep_gone: BTreeMap<(MailboxId, Side, &'static str), Vec<PairId>>,
+}
+
+struct Moves<'a> {
+    input: &'a Input,
+    /// Where each mailbox stands in the list of the open ones.
+    places: HashMap<MailboxId, usize>,
+    taken: BTreeSet<PairId>,
+    steps: Grouped,
+}
+
+const KEPT: &str = "moved, and the policy keeps this side's moves";
+const ELSEWHERE: &str = "moved into a mailbox that this run leaves alone";
+
+impl<'a> Moves<'a> {
+    /// New on both sides and lost on both elsewhere: moved alike on both, or by us before a crash. The base row lives on.
+    fn keep_bases(&mut self, open: &mut [Open<'a>], lost: &[Lost<'a>]) {
+        let mut bases: HashMap<ContentDigest, Vec<&Pair>> = HashMap::new();
+        for lost in lost.iter().rev().filter(|lost| !lost.is.contains(&Is::There)) {
+            bases.entry(lost.pair.content).or_default().push(lost.pair);
+        }
+        for m in open.iter_mut().flat_map(|open| &mut open.matched.matches) {
+            let (Waiting::New(left), Waiting::New(right)) = (&m.left, &m.right) else {
+                continue;
+            };
+            let content = left.content.or(right.content);
+            if let Some(base) = content.and_then(|content| bases.get_mut(&content)?.pop()) {
+                self.taken.insert(base.id);
+                m.base = Some(Box::new(base.clone()));
+            }
+        }
+    }
+
+    /// The table of moves: where each side has the message now that at least one of them lost in its mailbox.
+    fn one(&mut self, open: &mut [Open<'_>], lost: &Lost<'_>, to: [Option<&Fresh>; 2]) {
+        match (to, lost.is) {
+            ([Some(to), None], [_, Is::There]) => self.carry(open, lost, to, Side::Left),
+            ([None, Some(to)], [Is::There, _]) => self.carry(open, lost, to, Side::Right),
+            ([Some(left), Some(right)], _) => self.both(open, lost, left, right),
+            // What was moved wins over a deletion: it is copied as new, and the base row is forgotten.
+            ([Some(to), None], [_, Is::Gone]) => self.win(open, to, Side::Left),
+            ([None, Some(to)], [Is::Gone, _]) => self.win(open, to, Side::Right),
+            // In doubt about the other side's copy, it is sent again.
+            ([Some(_), None], [_, Is::Void]) | ([None, Some(_)], [Is::Void, _]) => {}
+            ([None, None], _) => {}
+        }
+    }
+
+    fn win(&self, open: &mut [Open<'_>], (mailbox, new): &Fresh, by: Side) {
+        open[self.places[mailbox]].matched.wins[by as usize].insert(new.id);
+    }
+
+    /// Moved on one side, where it was on the other.
+    fn carry(&mut self, open: &mut [Open<'_>], lost: &Lost<'_>, (to, new): &Fresh, by: Side) {
+        let there = by.other();
+        let Some(id) = lost.pair.half(there).id else { return };
+        let from = lost.pair.mailbox;
+        let rule = match self.input.policy.of(by).moves {
+            // DESIGN 8a, "no trustworthy base": one side's place wins.
+            Rule::Spread if self.input.base == Base::Old && by != self.input.tie => Rule::Undo,
+            rule => rule,
+        };
+        self.take(open, (*to, new.id), by);
+        self.take(open, (from, id), there);
+        self.taken.insert(lost.pair.id);
+        let mut flags = lost.flags.map(Flags::clone);
+        flags[by as usize] = new.flags.clone();
+        let base = Some(lost.pair.id);
+        match rule {
+            Rule::Spread => {
+                let key = (*to, from, there, MOVED[by as usize]);
+                let partner = new.id;
+                self.steps.moves.entry(key).or_default().push(Move {
+                    base,
+                    id,
+                    partner,
+                    flags,
+                });
+            }
+            Rule::Undo => {
+                let key = (from, *to, by, "the policy undoes this side's moves");
+                let (id, partner) = (new.id, id);
+                self.steps.moves.entry(key).or_default().push(Move {
+                    base,
+                    id,
+                    partner,
+                    flags,
+                });
+            }
+            Rule::Keep => {
+                self.steps.keep_new.entry((*to, by)).or_default().insert(new.id);
+                let gone = self.steps.keep_gone.entry((from, by, KEPT)).or_default();
+                gone.push(lost.pair.id);
+            }
+        }
+    }
+
+    /// Moved on both sides, to different mailboxes: one side wins, but Trash and Junk yield.
+    fn both(&mut self, open: &mut [Open<'_>], lost: &Lost<'_>, left: &Fresh, right: &Fresh) {
+        let to = [left, right];
+        if left.0 == right.0 {
+            return;
+        }
+        let bin = to.map(|(mailbox, _)| open[self.places[mailbox]].view.emptied_often);
+        let tie = self.input.tie;
+        let (mut winner, mut why) = (tie, TIE[tie as usize]);
+        if bin[tie as usize] && !bin[tie.other() as usize] {
+            (winner, why) = (tie.other(), "moved on both sides: Trash and Junk yield");
+        }
+        if self.input.policy.of(winner).moves != Rule::Spread {
+            (winner, why) = (winner.other(), MOVED[winner.other() as usize]);
+        }
+        if self.input.policy.of(winner).moves != Rule::Spread {
+            return;
+        }
+        let loser = winner.other();
+        for (side, (mailbox, new)) in Side::BOTH.into_iter().zip(to) {
+            self.take(open, (*mailbox, new.id), side);
+        }
+        self.taken.insert(lost.pair.id);
+        let key = (to[winner as usize].0, to[loser as usize].0, loser, why);
+        self.steps.moves.entry(key).or_default().push(Move {
+            base: Some(lost.pair.id),
+            id: to[loser as usize].1.id,
+            partner: to[winner as usize].1.id,
+            flags: to.map(|(_, new)| new.flags.clone()),
+        });
+    }
+
+    /// A message that moved into a mailbox where nothing is decided in this run is not removed: its move waits.
+    fn wait_for_others(&mut self, open: &mut [Open<'_>], lost: &[Lost<'_>]) {
+        for side in Side::BOTH {
+            let elsewhere: Vec<Fresh> = self
+                .input
+                .mailboxes
+                .iter()
+                .filter(|view| !self.places.contains_key(&view.id))
+                .flat_map(|view| new_of(view.id, view.waiting[side as usize].iter()))
+                .collect();
+            for nth in find(lost, side, &elsewhere).into_keys() {
+                let pair = lost[nth].pair;
+                if lost[nth].is[side as usize] == Is::Gone && self.taken.insert(pair.id) {
+                    let gone = self.steps.keep_gone.entry((pair.mailbox, side, ELSEWHERE)).or_default();
+                    gone.push(pair.id);
+                    if let Some(id) = pair.half(side.other()).id {
+                        self.take(open, (pair.mailbox, id), side.other());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Without a base, one content in different mailboxes of the two sides is one message, and one side's place wins.
+    fn meet_across(&mut self, open: &mut [Open<'_>]) {
+        let winner = match self.input.tie {
+            tie if self.input.policy.of(tie).moves == Rule::Spread => tie,
+            tie if self.input.policy.of(tie.other()).moves == Rule::Spread => tie.other(),
+            _ => return,
+        };
+        let [left, right] = Side::BOTH.map(|side| fresh(open, side));
+        let [a, b] = [(&left, Side::Left), (&right, Side::Right)]
+            .map(|(list, side)| -> Vec<Traits> { list.iter().map(|(_, new)| Traits::of_new(new, side)).collect() });
+        let taken = [vec![false; a.len()], vec![false; b.len()]];
+        for (l, r) in match_up([&a, &b], taken) {
+            let at = [&left[l], &right[r]];
+            for (side, (mailbox, new)) in Side::BOTH.into_iter().zip(at) {
+                self.take(open, (*mailbox, new.id), side);
+            }
+            let loser = winner.other();
+            let key = (at[winner as usize].0, at[loser as usize].0, loser, MET[winner as usize]);
+            self.steps.moves.entry(key).or_default().push(Move {
+                base: None,
+                id: at[loser as usize].1.id,
+                partner: at[winner as usize].1.id,
+                flags: at.map(|(_, new)| new.flags.clone()),
+            });
+        }
+    }
+
+    /// What is new on a side though its content is known: copied on the other side too, instead of transferred.
+    fn copies(&mut self, open: &mut [Open<'_>], of: Side) {
+        if self.input.policy.of(of).new != Rule::Spread {
+            return;
+        }
+        let mut sources = self.sources(open, of);
+        for (to, new) in fresh(open, of) {
+            let Some(key) = Key::of(&new, of).filter(|_| !self.rests(open, to, of, new.id)) else {
+                continue;
+            };
+            let Some((from, source)) = sources.get(&key).cloned() else {
+                sources.insert(key, (to, Source::Arriving(new.id)));
+                continue;
+            };
+            self.take(open, (to, new.id), of);
+            let (id, flags) = (new.id, new.flags);
+            let key = (to, from, of.other(), COPIED[of as usize]);
+            self.steps
+                .copies
+                .entry(key)
+                .or_default()
+                .push(Twin { source, id, flags });
+        }
+    }
+
+    /// What the other side has already, or gets in this run.
+    fn sources(&self, open: &[Open<'_>], of: Side) -> HashMap<Key, (MailboxId, Source)> {
+        let on = of.other();
+        let mut sources = HashMap::new();
+        let there: BTreeSet<MailboxId> = self
+            .input
+            .mailboxes
+            .iter()
+            .filter(|view| view.at[on as usize] == super::Presence::There)
+            .map(|view| view.id)
+            .collect();
+        let touched = self.input.mailboxes.iter().flat_map(|view| &view.touched);
+        let now: HashMap<PairId, &Now> = touched
+            .map(|touched| (touched.pair.id, &touched.now[on as usize]))
+            .collect();
+        for pair in self.input.known.iter().filter(|pair| there.contains(&pair.mailbox)) {
+            let flags = match now.get(&pair.id) {
+                Some(Now::Gone) => continue,
+                Some(Now::Flags(flags)) => flags,
+                Some(Now::AsBase) | None => &pair.half(on).flags,
+            };
+            let Some(id) = pair.half(on).id else { continue };
+            let known = pair.half(of);
+            let object = known.object.clone().map(|object| Key::Object(of, object, known.date));
+            for key in [Some(Key::Content(pair.content)), object].into_iter().flatten() {
+                let source = || (pair.mailbox, Source::There(id, flags.clone()));
+                sources.entry(key).or_insert_with(source);
+            }
+        }
+        for Open { view, matched } in open {
+            for m in &matched.matches {
+                let [here, there] = if of == Side::Left {
+                    [&m.left, &m.right]
+                } else {
+                    [&m.right, &m.left]
+                };
+                if let (Waiting::New(new), Waiting::New(found)) = (here, there)
+                    && let Some(key) = Key::of(new, of)
+                {
+                    let source = Source::There(found.id, found.flags.clone());
+                    sources.entry(key).or_insert((view.id, source));
+                }
+            }
+        }
+        sources
+    }
+
+    /// It was tried before, and its time has not come again.
+    fn rests(&self, open: &[Open<'_>], mailbox: MailboxId, side: Side, id: Id) -> bool {
+        open[self.places[&mailbox]].matched.resting[side as usize].contains(id)
+    }
+
+    /// It is answered for.
+    fn take(&self, open: &mut [Open<'_>], (mailbox, id): (MailboxId, Id), side: Side) {
+        if let Some(&at) = self.places.get(&mailbox) {
+            open[at].matched.rest[side as usize].remove(id);
+            open[at].matched.resting[side as usize].remove(id);
+        }
+    }
+}
+
+const MOVED: [&str; 2] = ["moved on the left", "moved on the right"];
+const COPIED: [&str; 2] = ["copied on the left", "copied on the right"];
+const TIE: [&str; 2] = [
+    "moved on both sides: the left's place wins",
+    "moved on both sides: the right's place wins",
+];
+const MET: [&str; 2] = [
+    "the same message in two mailboxes, and no base to tell which moved it: the left's place wins",
+    "the same message in two mailboxes, and no base to tell which moved it: the right's place wins",
+];
+
+/// By what a message is known to be a copy of another.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Content(ContentDigest),
+    /// And its internal date: copies of different dates must not share a file (HAZARDS 20).
+    Object(Side, ObjectId, Option<InternalDate>),
+}
+
+impl Key {
+    fn of(new: &Envelope, side: Side) -> Option<Self> {
+        let object = || Some(Self::Object(side, new.object.clone()?, Some(new.date)));
+        new.content.map(Self::Content).or_else(object)
+    }
+}
+
+impl<'a> Lost<'a> {
+    fn of(pair: &'a Pair, touched: Option<&'a Touched>) -> Self {
+        let now = |side: Side| touched.map_or(&Now::AsBase, |touched| &touched.now[side as usize]);
+        Self {
+            pair,
+            is: Side::BOTH.map(|side| match (now(side), pair.half(side).id) {
+                (Now::Gone, _) => Is::Gone,
+                (_, None) => Is::Void,
+                (Now::AsBase | Now::Flags(_), Some(_)) => Is::There,
+            }),
+            flags: Side::BOTH.map(|side| match now(side) {
+                Now::Flags(flags) => flags,
+                Now::AsBase | Now::Gone => &pair.half(side).flags,
+            }),
+        }
+    }
+}
+
+/// Every base row that a side has lost.
+fn lost_rows<'a>(open: &[Open<'a>]) -> Vec<Lost<'a>> {
+    let mut lost = Vec::new();
+    for Open { view, matched } in open {
+        let touched: HashMap<PairId, &Touched> = view.touched.iter().map(|t| (t.pair.id, t)).collect();
+        let gone = view
+            .touched
+            .iter()
+            .filter(|t| t.now.contains(&Now::Gone))
+            .map(|t| &t.pair);
+        let void = matched.alone.iter().flatten().filter_map(|waiting| match waiting {
+            Waiting::Void(pair) => Some(&**pair),
+            Waiting::New(_) => None,
+        });
+        lost.extend(
+            gone.chain(void)
+                .map(|pair| Lost::of(pair, touched.get(&pair.id).copied())),
+        );
+    }
+    // Where only one of two equal ones is still on the other side, that one moved.
+    lost.sort_by_key(|lost| (!lost.is.contains(&Is::There), lost.pair.id));
+    lost
+}
+
+/// Messages of that side that nothing has answered for yet.
+fn fresh(open: &[Open<'_>], side: Side) -> Vec<Fresh> {
+    let left = |Open { view, matched }: &Open<'_>| -> Vec<Fresh> {
+        new_of(view.id, matched.alone[side as usize].iter().copied())
+            .filter(|(_, new)| {
+                let (rest, resting) = (&matched.rest[side as usize], &matched.resting[side as usize]);
+                rest.contains(new.id) || resting.contains(new.id)
+            })
+            .collect()
+    };
+    open.iter().flat_map(left).collect()
+}
+
+fn new_of<'w>(mailbox: MailboxId, waiting: impl Iterator<Item = &'w Waiting>) -> impl Iterator<Item = Fresh> {
+    waiting.filter_map(move |waiting| match waiting {
+        Waiting::New(envelope) => Some((mailbox, envelope.clone())),
+        Waiting::Void(_) => None,
+    })
+}
+
+/// Finds lost messages again among those that are new on the side that lost them; by their places in `lost`.
+fn find(lost: &[Lost<'_>], side: Side, fresh: &[Fresh]) -> HashMap<usize, Fresh> {
+    let sought: Vec<Traits> = lost
+        .iter()
+        .map(|lost| Traits::of_lost(lost.pair, side).dated(lost.pair.half(side).date))
+        .collect();
+    let new: Vec<Traits> = fresh
+        .iter()
+        .map(|(_, new)| Traits::of_new(new, side).dated(Some(new.date)))
+        .collect();
+    let found_before = lost.iter().map(|lost| lost.is[side as usize] == Is::There).collect();
+    match_up([&sought, &new], [found_before, vec![false; new.len()]])
+        .into_iter()
+        .map(|(lost, new)| (lost, fresh[new].clone()))
+        .collect()
+}
+
+impl Grouped {
+    fn into_steps(self, input: &Input, steps: &mut Vec<Step>) {
+        let paths: HashMap<MailboxId, &crate::model::MailboxPath> =
+            input.mailboxes.iter().map(|view| (view.id, &view.path)).collect();
+        let mut step = |mailbox: MailboxId, action, why| {
+            let path = paths[&mailbox].clone();
+            steps.push(Step {
+                mailbox,
+                path,
+                action,
+                why,
+            });
+        };
+        for ((to, from, on, why), moves) in self.moves {
+            let from_path = paths[&from].clone();
+            step(
+                to,
+                Action::Move {
+                    on,
+                    from,
+                    from_path,
+                    moves,
+                },
+                why,
+            );
+        }
+        for ((to, from, on, why), twins) in self.copies {
+            let from_path = paths[&from].clone();
+            step(
+                to,
+                Action::CopyWithin {
+                    on,
+                    from,
+                    from_path,
+                    twins,
+                },
+                why,
+            );
+        }
+        for ((mailbox, of), ids) in self.keep_new {
+            step(mailbox, Action::KeepNew { of, ids }, KEPT);
+        }
+        for ((mailbox, of, why), pairs) in self.keep_gone {
+            let gone = Gone::Pending;
+            step(mailbox, Action::KeepRemoval { of, pairs, gone }, why);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Limits, Policy, Presence, SidePolicy, plan};
+    use super::*;
+    use crate::model::{Half, HeaderDigest, MailboxPath};
+
+    const NAMES: [&str; 4] = ["INBOX", "Work", "Play", "Trash"];
+
+    /// One message, number 1 of the INBOX on both sides in the base; where it is now on each side.
+    #[derive(Clone, Copy)]
+    enum At {
+        /// Where it was.
+        There,
+        /// Nowhere.
+        Gone,
+        /// New in that mailbox, as number 7.
+        In(usize),
+        /// Still where it was, and new in that mailbox.
+        CopiedTo(usize),
+    }
+
+    fn pair() -> Pair {
+        let half = Half {
+            id: Some(1),
+            size: Some(9),
+            date: Some(InternalDate(5)),
+            ..Half::default()
+        };
+        Pair {
+            id: PairId(1),
+            mailbox: MailboxId(0),
+            halves: [half.clone(), half],
+            size: 9,
+            content: ContentDigest([1; 16]),
+            header: HeaderDigest([2; 16]),
+            envelope: None,
+        }
+    }
+
+    fn input(at: [At; 2]) -> Input {
+        let mut mailboxes: Vec<View> = NAMES
+            .iter()
+            .enumerate()
+            .map(|(nth, name)| View {
+                id: MailboxId(nth as u32),
+                path: MailboxPath::parse(name).unwrap(),
+                at: [Presence::There; 2],
+                acted_on: true,
+                emptied_often: *name == "Trash",
+                pairs: 1,
+                added: Default::default(),
+                resting: Default::default(),
+                waiting: Default::default(),
+                touched: Vec::new(),
+            })
+            .collect();
+        let mut now = [Now::AsBase, Now::AsBase];
+        for side in Side::BOTH {
+            if let At::Gone | At::In(_) = at[side as usize] {
+                now[side as usize] = Now::Gone;
+            }
+            if let At::In(mailbox) | At::CopiedTo(mailbox) = at[side as usize] {
+                mailboxes[mailbox].added[side as usize].insert(7);
+                mailboxes[mailbox].waiting[side as usize].push(Waiting::New(Envelope {
+                    mailbox: MailboxId(mailbox as u32),
+                    id: 7,
+                    flags: Flags::none(),
+                    date: InternalDate(5),
+                    size: 9,
+                    envelope: None,
+                    header: Some(HeaderDigest([2; 16])),
+                    content: (side == Side::Left).then_some(ContentDigest([1; 16])),
+                    object: None,
+                }));
+            }
+        }
+        mailboxes[0].touched.push(Touched { pair: pair(), now });
+        let limits = Limits {
+            empty_guard: 0,
+            max_delete_percent: 100,
+            pairs: 4,
+            adopting: crate::plan::Adoption::No,
+        };
+        Input {
+            mailboxes,
+            policy: Policy::SYNC,
+            limits,
+            known: vec![pair()],
+            base: Base::Agreed,
+            tie: Side::Right,
+            settled: [true; 2],
+        }
+    }
+
+    fn steps(input: &Input) -> Vec<String> {
+        plan(input).steps.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_table_of_moves() {
+        use At::{CopiedTo, Gone, In, There};
+        let rows: [(At, At, &[&str]); 11] = [
+            (
+                In(1),
+                There,
+                &["move 1 message on the right from INBOX to Work: moved on the left"],
+            ),
+            (
+                There,
+                In(1),
+                &["move 1 message on the left from INBOX to Work: moved on the right"],
+            ),
+            (
+                In(1),
+                In(1),
+                &["pair 1 message in Work: the ids changed, the content did not"],
+            ),
+            (
+                In(1),
+                In(2),
+                &["move 1 message on the left from Work to Play: moved on both sides: the right's place wins"],
+            ),
+            (
+                In(1),
+                In(3),
+                &["move 1 message on the right from Trash to Work: moved on both sides: Trash and Junk yield"],
+            ),
+            (
+                In(3),
+                In(1),
+                &["move 1 message on the left from Trash to Work: moved on both sides: the right's place wins"],
+            ),
+            (
+                In(1),
+                Gone,
+                &[
+                    "forget 1 message in INBOX: gone on both sides",
+                    "copy 1 message to the right in Work: moved here on the left, gone on the right: the move wins",
+                ],
+            ),
+            (
+                Gone,
+                In(1),
+                &[
+                    "forget 1 message in INBOX: gone on both sides",
+                    "copy 1 message to the left in Work: moved here on the right, gone on the left: the move wins",
+                ],
+            ),
+            (
+                CopiedTo(1),
+                There,
+                &["copy 1 message on the right from INBOX to Work: copied on the left"],
+            ),
+            // A copy on a server without object ids is only known by its header, which proves nothing.
+            (
+                There,
+                CopiedTo(1),
+                &["copy 1 message to the left in Work: new on the right"],
+            ),
+            (
+                Gone,
+                There,
+                &["remove 1 message on the right in INBOX: gone on the left"],
+            ),
+        ];
+        for (left, right, wanted) in rows {
+            assert_eq!(steps(&input([left, right])), wanted);
+        }
+    }
+
+    #[test]
+    fn policies_and_bases() {
+        let left = |moves| Policy {
+            sides: [
+                SidePolicy {
+                    moves,
+                    ..SidePolicy::SPREAD
+                },
+                SidePolicy::SPREAD,
+            ],
+            ..Policy::SYNC
+        };
+        let kept = [
+            "leave 1 new message on the left in Work: moved, and the policy keeps this side's moves",
+            "keep 1 message that the left lost in INBOX: moved, and the policy keeps this side's moves",
+        ];
+        let sorted = |mut steps: Vec<String>| {
+            steps.sort();
+            steps
+        };
+        let moved = input([At::In(1), At::There]);
+        let keep = Input {
+            policy: left(Rule::Keep),
+            ..moved.clone()
+        };
+        assert_eq!(sorted(steps(&keep)), sorted(kept.map(str::to_owned).to_vec()));
+        let undo = Input {
+            policy: left(Rule::Undo),
+            ..moved.clone()
+        };
+        let back = "move 1 message on the left from Work to INBOX: the policy undoes this side's moves";
+        assert_eq!(steps(&undo), [back]);
+        let old = Input {
+            base: Base::Old,
+            ..moved.clone()
+        };
+        assert_eq!(steps(&old), [back]);
+        // It moved to where nothing is done in this run: it is not removed.
+        let mut narrow = moved.clone();
+        narrow.mailboxes[1].acted_on = false;
+        assert_eq!(
+            steps(&narrow),
+            ["keep 1 message that the left lost in INBOX: moved into a mailbox that this run leaves alone"]
+        );
+        // It could not be carried over last time, and its time has not come: it moves all the same.
+        let mut resting = moved;
+        let work = &mut resting.mailboxes[1];
+        work.resting[0] = std::mem::take(&mut work.added[0]);
+        assert_eq!(
+            steps(&resting),
+            ["move 1 message on the right from INBOX to Work: moved on the left"]
+        );
+    }
+
+    #[test]
+    fn without_a_base_one_content_is_one_message() {
+        let mut met = input([At::CopiedTo(1), At::CopiedTo(2)]);
+        met.mailboxes[0].touched.clear();
+        met.known.clear();
+        let apart = steps(&met);
+        assert_eq!(apart.len(), 2, "with a base, two messages: {apart:?}");
+        met.base = Base::Unfinished;
+        let why = "the same message in two mailboxes, and no base to tell which moved it: the right's place wins";
+        assert_eq!(
+            steps(&met),
+            [format!("move 1 message on the left from Work to Play: {why}")]
+        );
+    }
+}
