@@ -3,7 +3,7 @@
 //!
 //! Histories are random (proptest shrinks them); the stores are in memory, the state is a real database.
 
-#[path = "support/memory.rs"]
+#[path = "support/memory/mod.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod memory;
 
@@ -17,7 +17,7 @@ use homing::model::{Flags, InternalDate, MailboxPath, Role};
 use homing::plan::{Adoption, Policy};
 use homing::state::{Purpose, State};
 use homing::store::Stop;
-use memory::{Fuse, Memory, Message};
+use memory::{Fuse, Memory, Message, Nature};
 use proptest::prelude::*;
 
 const MAILBOXES: [&str; 4] = ["INBOX", "Work", "Work/2026", "Lists"];
@@ -119,9 +119,9 @@ struct World {
 }
 
 impl World {
-    fn new(maildir: [bool; 2]) -> Self {
+    fn new(natures: [Nature; 2]) -> Self {
         Self {
-            stores: maildir.map(Memory::new),
+            stores: natures.map(Memory::new),
             made: 0,
             deleted: BTreeSet::new(),
         }
@@ -259,10 +259,10 @@ fn policy(code: u8) -> Policy {
     }
 }
 
-fn check(maildir: [bool; 2], rounds: &[Round]) -> Result<(), TestCaseError> {
+fn check(natures: [Nature; 2], rounds: &[Round]) -> Result<(), TestCaseError> {
     let dir = scratch();
     let db = dir.path().join("sync.db");
-    let mut world = World::new(maildir);
+    let mut world = World::new(natures);
     for round in rounds {
         round.deeds.iter().for_each(|deed| world.act(deed));
         if let Err(failure) = world.run(&db, policy(round.policy), round.kill) {
@@ -311,6 +311,6 @@ proptest! {
 
     #[test]
     fn a_maildir_and_a_server_converge(rounds in proptest::collection::vec(round(), 1..5)) {
-        check([true, false], &rounds)?;
+        check([Nature::MAILDIR, Nature::PLAIN], &rounds)?;
     }
 }

@@ -1,21 +1,26 @@
-//! A store in memory, for the laws: a Maildir-like one (takes messages as they stream in, durable after a flush, keeps the
-//! flags it is given) or a server-like one (wants the whole message first, durable at once). Its fuse makes it fail at any
-//! chosen step, as if the process had been killed there.
+//! A store in memory, for the laws and the scenarios: a Maildir-like one (takes messages as they stream in, durable after a
+//! flush, keeps the flags it is given) or a server-like one (wants the whole message first, durable at once). Its fuse
+//! makes it fail at any chosen step, as if the process had been killed there; what a server-like one had been sent by then
+//! it can still execute later.
+
+mod sink;
+mod write;
 
 use std::collections::BTreeMap;
-use std::io::{self, Cursor, Read as _, Write};
+use std::io::Write as _;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use homing::error::{Failure, Kind, Result};
 use homing::identity::Digester;
 use homing::model::{
-    Checkpoint, Envelope, Flags, Id, IdSet, Identity, InternalDate, Listed, Mailbox, MailboxPath, News, RawName, Seen,
-    Since, Status, Survey, Token,
+    Checkpoint, Envelope, Flags, Id, IdSet, Identity, InternalDate, Listed, Mailbox, MailboxIdentity, MailboxPath,
+    News, ObjectId, RawName, Seen, Since, Status, Survey, Token,
 };
 use homing::store::{
-    Append, Delivered, Depth, Done, Head, IntentId, Landing, Outcome, ReadJob, Sink, Source, Store, Target, WriteJob,
+    Delivered, Depth, Done, Head, IntentId, Landing, Outcome, ReadJob, Source, Store, Target, WriteJob,
 };
+use sink::Queue;
 
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,29 +30,111 @@ pub struct Message {
     pub body: Vec<u8>,
 }
 
+/// What a store is like.
+#[allow(clippy::struct_excessive_bools)] // switches, in any combination
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nature {
+    /// Like a Maildir, else like a server.
+    pub maildir: bool,
+    /// It tells the ids of what it was given (UIDPLUS).
+    pub tells_ids: bool,
+    /// It moves in one step (MOVE); else it copies first and then expunges.
+    pub moves_at_once: bool,
+    /// Its messages have object ids (OBJECTID).
+    pub names_objects: bool,
+}
+
+impl Nature {
+    /// A Maildir.
+    pub const MAILDIR: Self = Self {
+        maildir: true,
+        tells_ids: true,
+        moves_at_once: true,
+        names_objects: false,
+    };
+    /// A modern server.
+    pub const SERVER: Self = Self {
+        maildir: false,
+        names_objects: true,
+        ..Self::MAILDIR
+    };
+    /// A server with UIDPLUS and no more.
+    pub const PLAIN: Self = Self {
+        moves_at_once: false,
+        names_objects: false,
+        ..Self::SERVER
+    };
+    /// A server of 1996.
+    pub const OLD: Self = Self {
+        tells_ids: false,
+        ..Self::PLAIN
+    };
+}
+
+/// A message in its place.
+#[derive(Clone, Debug)]
+struct Kept {
+    message: Message,
+    object: u64,
+}
+
 /// A mailbox.
 #[derive(Clone, Debug, Default)]
-pub struct Box_ {
-    pub validity: u64,
-    pub next_id: Id,
-    pub messages: BTreeMap<Id, Message>,
+struct Box_ {
+    /// Survives a rename.
+    identity: u64,
+    validity: u64,
+    next_id: Id,
+    messages: BTreeMap<Id, Kept>,
     /// Counts every change.
-    pub changes: u64,
+    changes: u64,
+}
+
+impl Box_ {
+    fn put(&mut self, kept: Kept) -> Id {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.messages.insert(id, kept);
+        self.changes += 1;
+        id
+    }
+}
+
+/// What a killed client had sent, and the server has not yet done.
+#[derive(Clone, Debug)]
+enum Late {
+    Append(String, Message),
+    Copy(String, Id, String),
 }
 
 #[derive(Default)]
 struct Inner {
     mailboxes: BTreeMap<String, Box_>,
-    validities: u64,
+    /// Counts validities, identities and objects.
+    counter: u64,
     /// Delivered, and lost in a crash before the next flush.
-    unflushed: Vec<(String, Id, Message)>,
+    unflushed: Vec<(String, Id, Kept)>,
+    late: Vec<Late>,
     writes: u64,
+    transfers: u64,
 }
+
+impl Inner {
+    fn count(&mut self) -> u64 {
+        self.counter += 1;
+        self.counter
+    }
+}
+
+/// Something that happens in the middle of a run.
+type Event = Box<dyn FnOnce() + Send>;
 
 /// Burns down with every step of any store that shares it.
 pub struct Fuse {
     left: Mutex<Option<u64>>,
     burnt: Box<dyn Fn() + Send + Sync>,
+    steps: Mutex<u64>,
+    event: Mutex<Option<(u64, Event)>>,
 }
 
 impl Fuse {
@@ -56,19 +143,35 @@ impl Fuse {
         Arc::new(Self {
             left: Mutex::new(steps),
             burnt: Box::new(burnt),
+            steps: Mutex::new(0),
+            event: Mutex::new(None),
         })
     }
 
+    /// Makes something happen at that step.
+    pub fn at(&self, step: u64, event: impl FnOnce() + Send + 'static) {
+        *self.event.lock().unwrap() = Some((step, Box::new(event)));
+    }
+
     fn step(&self) -> Result<()> {
+        let now = {
+            let mut steps = self.steps.lock().unwrap();
+            *steps += 1;
+            *steps
+        };
+        let due = self.event.lock().unwrap().take_if(|(at, _)| *at <= now);
+        if let Some((_, event)) = due {
+            event();
+        }
         let mut left = self.left.lock().unwrap();
         match left.as_mut() {
             None => Ok(()),
-            Some(0) => Err(Failure::account(Kind::Temporary, "killed")),
+            Some(0) => Err(killed()),
             Some(n) => {
                 *n -= 1;
                 if *n == 0 {
                     (self.burnt)();
-                    return Err(Failure::account(Kind::Temporary, "killed"));
+                    return Err(killed());
                 }
                 Ok(())
             }
@@ -79,22 +182,31 @@ impl Fuse {
     pub fn is_burnt(&self) -> bool {
         *self.left.lock().unwrap() == Some(0)
     }
+
+    /// How many steps were made.
+    pub fn steps(&self) -> u64 {
+        *self.steps.lock().unwrap()
+    }
+}
+
+fn killed() -> Failure {
+    Failure::account(Kind::Temporary, "killed")
 }
 
 /// The store.
 pub struct Memory {
     inner: Mutex<Inner>,
     fuse: Mutex<Arc<Fuse>>,
-    maildir: bool,
+    nature: Nature,
 }
 
 impl Memory {
-    /// An empty store with an INBOX; `maildir`: see the module.
-    pub fn new(maildir: bool) -> Self {
+    /// An empty store with an INBOX.
+    pub fn new(nature: Nature) -> Self {
         let store = Self {
             inner: Mutex::default(),
             fuse: Mutex::new(Fuse::new(None, || ())),
-            maildir,
+            nature,
         };
         store.create("INBOX");
         store
@@ -114,7 +226,7 @@ impl Memory {
         fuse.step()
     }
 
-    /// The machine went down: what was not flushed is lost.
+    /// What was delivered and not flushed is lost.
     pub fn crash(&self) {
         self.inner().unflushed.clear();
     }
@@ -124,14 +236,44 @@ impl Memory {
         self.inner().writes
     }
 
+    /// How many messages homing read.
+    pub fn transfers(&self) -> u64 {
+        self.inner().transfers
+    }
+
     /// Everything in it.
     pub fn contents(&self) -> BTreeMap<String, Vec<Message>> {
         let inner = self.inner();
+        let messages = |b: &Box_| b.messages.values().map(|kept| kept.message.clone()).collect();
         inner
             .mailboxes
             .iter()
-            .map(|(name, b)| (name.clone(), b.messages.values().cloned().collect()))
+            .map(|(name, b)| (name.clone(), messages(b)))
             .collect()
+    }
+
+    /// Executes what a killed client had sent; gives how much that was.
+    pub fn execute_late(&self) -> usize {
+        let mut inner = self.inner();
+        let late = std::mem::take(&mut inner.late);
+        let count = late.len();
+        for late in late {
+            match late {
+                Late::Append(name, message) => {
+                    let object = inner.count();
+                    if let Some(b) = inner.mailboxes.get_mut(&name) {
+                        b.put(Kept { message, object });
+                    }
+                }
+                Late::Copy(from, id, to) => {
+                    let kept = inner.mailboxes.get(&from).and_then(|b| b.messages.get(&id).cloned());
+                    if let (Some(kept), Some(b)) = (kept, inner.mailboxes.get_mut(&to)) {
+                        b.put(kept);
+                    }
+                }
+            }
+        }
+        count
     }
 
     // What a user does.
@@ -139,9 +281,9 @@ impl Memory {
     /// Makes a mailbox.
     pub fn create(&self, name: &str) {
         let mut inner = self.inner();
-        inner.validities += 1;
-        let validity = inner.validities;
+        let (validity, identity) = (inner.count(), inner.count());
         inner.mailboxes.entry(name.into()).or_insert_with(|| Box_ {
+            identity,
             validity,
             next_id: 1,
             ..Box_::default()
@@ -155,19 +297,15 @@ impl Memory {
 
     /// Adds a message.
     pub fn add(&self, name: &str, message: Message) -> Option<Id> {
-        self.with(name, |b| {
-            let id = b.next_id;
-            b.next_id += 1;
-            b.messages.insert(id, message);
-            id
-        })
+        let object = self.inner().count();
+        self.with(name, |b| b.put(Kept { message, object }))
     }
 
     /// Changes the n-th message's flags.
     pub fn flag(&self, name: &str, nth: usize, change: impl FnOnce(&mut Flags)) {
         self.with(name, |b| {
-            if let Some(message) = b.messages.values_mut().nth(nth) {
-                change(&mut message.flags);
+            if let Some(kept) = b.messages.values_mut().nth(nth) {
+                change(&mut kept.message.flags);
             }
         });
     }
@@ -179,13 +317,65 @@ impl Memory {
             b.messages.remove(&id)
         })
         .flatten()
+        .map(|kept| kept.message)
+    }
+
+    /// Moves the n-th message into another mailbox, or copies it; gives it.
+    pub fn carry(&self, from: &str, nth: usize, to: &str, moves: bool) -> Option<Message> {
+        let mut inner = self.inner();
+        if from == to || !inner.mailboxes.contains_key(to) {
+            return None;
+        }
+        let source = inner.mailboxes.get_mut(from)?;
+        let (&id, kept) = source.messages.iter().nth(nth)?;
+        let kept = kept.clone();
+        if moves {
+            source.messages.remove(&id);
+            source.changes += 1;
+        }
+        let message = kept.message.clone();
+        inner.mailboxes.get_mut(to)?.put(kept);
+        Some(message)
+    }
+
+    /// Renames a mailbox and its inferiors; does nothing where the name is taken. Says whether it did.
+    pub fn rename(&self, from: &str, to: &str) -> bool {
+        let mut inner = self.inner();
+        let below = |name: &str| name == from || name.strip_prefix(from).is_some_and(|rest| rest.starts_with('/'));
+        let into_itself = to
+            .strip_prefix(from)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if !inner.mailboxes.contains_key(from) || into_itself {
+            return false;
+        }
+        let names: Vec<String> = inner.mailboxes.keys().filter(|name| below(name)).cloned().collect();
+        let renamed = |name: &str| format!("{to}{}", &name[from.len()..]);
+        if names.iter().any(|name| inner.mailboxes.contains_key(&renamed(name))) {
+            return false;
+        }
+        for name in names {
+            if let Some(b) = inner.mailboxes.remove(&name) {
+                inner.mailboxes.insert(renamed(&name), b);
+            }
+        }
+        true
+    }
+
+    /// Swaps two mailboxes without their inferiors.
+    pub fn swap(&self, one: &str, other: &str) -> bool {
+        let mut inner = self.inner();
+        let (Some(a), Some(b)) = (inner.mailboxes.get(one).cloned(), inner.mailboxes.get(other).cloned()) else {
+            return false;
+        };
+        inner.mailboxes.insert(one.into(), b);
+        inner.mailboxes.insert(other.into(), a);
+        true
     }
 
     /// The ids mean nothing any more.
     pub fn renew(&self, name: &str) {
         let mut inner = self.inner();
-        inner.validities += 1;
-        let validity = inner.validities;
+        let validity = inner.count();
         if let Some(b) = inner.mailboxes.get_mut(name) {
             b.validity = validity;
             let messages = std::mem::take(&mut b.messages);
@@ -212,137 +402,12 @@ impl Memory {
         String::from_utf8(mailbox.raw.as_bytes().to_vec()).unwrap()
     }
 
+    fn object(&self, object: u64) -> Option<ObjectId> {
+        self.nature.names_objects.then(|| ObjectId(object.to_string().into()))
+    }
+
     fn status(b: &Box_) -> Status {
         Token(format!("{}:{}", b.validity, b.changes))
-    }
-
-    /// Puts a message in, as homing does; on a Maildir-like store it is safe only after the flush.
-    fn deliver(&self, name: &str, message: Message) -> Result<Id> {
-        self.step()?;
-        let mut inner = self.inner();
-        inner.writes += 1;
-        let b = inner
-            .mailboxes
-            .get_mut(name)
-            .ok_or_else(|| Failure::mailbox("no such mailbox"))?;
-        let id = b.next_id;
-        b.next_id += 1;
-        if self.maildir {
-            inner.unflushed.push((name.into(), id, message));
-        } else {
-            b.messages.insert(id, message);
-            b.changes += 1;
-        }
-        Ok(id)
-    }
-
-    fn write_one(&self, job: WriteJob, done: &SyncSender<Outcome>) -> Result<()> {
-        let send = |ticket, done_: Done| drop(done.send(Outcome { ticket, done: done_ }));
-        let ticket = match job {
-            WriteJob::Append(append) => return self.append(append, done),
-            WriteJob::Flags {
-                ticket,
-                mailbox,
-                ids,
-                add,
-                remove,
-            } => {
-                for id in ids.iter() {
-                    self.step()?;
-                    self.inner().writes += 1;
-                    let seen = self.with(&Self::name(&mailbox), |b| {
-                        let message = b.messages.get_mut(&id)?;
-                        message.flags = message.flags.union(&add).minus(&remove);
-                        Some(message.flags.clone())
-                    });
-                    match seen.flatten() {
-                        Some(flags) => send(ticket, Done::Flags(vec![(id, flags)])),
-                        None => send(ticket, Done::Gone(IdSet::range(id..=id))),
-                    }
-                }
-                ticket
-            }
-            WriteJob::Remove {
-                ticket,
-                mailbox,
-                messages,
-                ..
-            } => {
-                for known in messages {
-                    self.step()?;
-                    self.inner().writes += 1;
-                    let id = IdSet::range(known.id..=known.id);
-                    let differs = self
-                        .with(&Self::name(&mailbox), |b| {
-                            let differs = b
-                                .messages
-                                .get(&known.id)
-                                .is_some_and(|m| Some(digest(&m.body).content) != known.content);
-                            if !differs {
-                                b.messages.remove(&known.id);
-                            }
-                            differs
-                        })
-                        .unwrap_or(false);
-                    send(ticket, if differs { Done::Differs(id) } else { Done::Removed(id) });
-                }
-                ticket
-            }
-            WriteJob::Create { ticket, path, .. } => {
-                self.step()?;
-                self.inner().writes += 1;
-                self.create(&path.to_string());
-                send(
-                    ticket,
-                    Done::Created {
-                        raw: RawName::new(path.to_string()),
-                        validity: None,
-                    },
-                );
-                ticket
-            }
-            WriteJob::Delete { ticket, mailbox } => {
-                self.step()?;
-                let name = Self::name(&mailbox);
-                let empty = self.inner().mailboxes.get(&name).is_none_or(|b| b.messages.is_empty());
-                if empty {
-                    self.inner().writes += 1;
-                    self.delete(&name);
-                    send(ticket, Done::Deleted);
-                } else {
-                    send(ticket, Done::Failed(IdSet::new(), Failure::mailbox("not empty")));
-                }
-                ticket
-            }
-            WriteJob::Move { .. } | WriteJob::Copy { .. } | WriteJob::Rename { .. } => unimplemented!("with the moves"),
-        };
-        send(ticket, Done::Finished);
-        Ok(())
-    }
-
-    fn append(&self, mut append: Append, done: &SyncSender<Outcome>) -> Result<()> {
-        let mut body = Vec::new();
-        append.body.read_to_end(&mut body).unwrap();
-        let message = Message {
-            flags: append.head.flags.clone(),
-            date: append.head.date,
-            body,
-        };
-        let id = self.deliver(&Self::name(&append.to), message)?;
-        // Killed between the effect and the answer.
-        self.step()?;
-        let landed = Done::Landed {
-            flags: append.head.flags.clone(),
-            head: append.head,
-            identity: append.identity,
-            id: Some(id),
-            validity: None,
-        };
-        drop(done.send(Outcome {
-            ticket: append.ticket,
-            done: landed,
-        }));
-        Ok(())
     }
 }
 
@@ -362,7 +427,10 @@ impl Source for Memory {
             roles: Vec::new(),
             selectable: true,
             status: Some(Self::status(b)),
-            identity: None,
+            identity: self
+                .nature
+                .names_objects
+                .then(|| MailboxIdentity(b.identity.to_string().into())),
             messages: Some(b.messages.len() as u64),
         });
         Ok(Survey {
@@ -399,7 +467,7 @@ impl Source for Memory {
                 .messages
                 .iter()
                 .filter(|(id, _)| known.contains(**id))
-                .map(|(id, m)| (*id, m.flags.clone()));
+                .map(|(id, kept)| (*id, kept.message.flags.clone()));
             news((id, Seen::Flags(flags.collect())));
             news((id, Seen::Removed(known.difference(&listed))));
             let token = Self::status(&b);
@@ -421,7 +489,8 @@ impl Source for Memory {
             let Some(b) = self.inner().mailboxes.get(&Self::name(mailbox)).cloned() else {
                 continue;
             };
-            for (id, message) in b.messages.into_iter().filter(|(id, _)| ids.contains(*id)) {
+            for (id, kept) in b.messages.into_iter().filter(|(id, _)| ids.contains(*id)) {
+                let (message, object) = (kept.message, self.object(kept.object));
                 let identity = digest(&message.body);
                 found(Envelope {
                     mailbox: mailbox.id,
@@ -431,8 +500,8 @@ impl Source for Memory {
                     size: identity.size,
                     envelope: identity.envelope,
                     header: Some(identity.header),
-                    content: self.maildir.then_some(identity.content),
-                    object: None,
+                    content: self.nature.maildir.then_some(identity.content),
+                    object,
                 });
             }
         }
@@ -454,17 +523,18 @@ impl Source for Memory {
                     .mailboxes
                     .get(&Self::name(&job.from))
                     .and_then(|b| b.messages.get(&id).cloned());
-                let Some(message) = message else {
+                let Some(Kept { message, object }) = message else {
                     send(Done::Gone(IdSet::range(id..=id)));
                     continue;
                 };
+                self.inner().transfers += 1;
                 let identity = digest(&message.body);
                 let head = Head {
                     id,
                     flags: message.flags,
                     date: message.date,
                     size: identity.size,
-                    object: None,
+                    object: self.object(object),
                 };
                 let mut sink = into.begin(&job, &head)?;
                 sink.write_all(&message.body).unwrap();
@@ -488,19 +558,26 @@ impl Source for Memory {
 
 impl Store for Memory {
     fn write(&self, jobs: Receiver<WriteJob>, done: SyncSender<Outcome>) -> Result<()> {
-        jobs.into_iter().try_for_each(|job| self.write_one(job, &done))
+        let result = jobs.iter().try_for_each(|job| self.write_one(job, &done));
+        if result.is_err() {
+            // The rest may be on its way as well.
+            for job in &jobs {
+                self.send_unanswered(job);
+            }
+        }
+        result
     }
 
     fn target(&self, appends: SyncSender<WriteJob>) -> Box<dyn Target + '_> {
-        Box::new(Queue(Mutex::new(appends)))
+        Box::new(Queue::new(appends))
     }
 
     fn flush(&self) -> Result<()> {
         self.step()?;
         let mut inner = self.inner();
-        for (name, id, message) in std::mem::take(&mut inner.unflushed) {
+        for (name, id, kept) in std::mem::take(&mut inner.unflushed) {
             if let Some(b) = inner.mailboxes.get_mut(&name) {
-                b.messages.insert(id, message);
+                b.messages.insert(id, kept);
                 b.changes += 1;
             }
         }
@@ -508,62 +585,11 @@ impl Store for Memory {
     }
 
     fn keeps_flags(&self) -> bool {
-        self.maildir
+        self.nature.maildir
     }
 
     fn delivered(&self, _: &[(IntentId, Mailbox)]) -> Result<Vec<Delivered>> {
         // The names of files say under which intent they came; a plain store in memory has none.
         Ok(Vec::new())
-    }
-}
-
-/// Hands every message to [`Store::write`] once it is whole.
-struct Queue(Mutex<SyncSender<WriteJob>>);
-
-impl Target for Queue {
-    fn begin(&self, job: &ReadJob, head: &Head) -> Result<Box<dyn Sink>> {
-        let appends = self.0.lock().unwrap().clone();
-        Ok(Box::new(Pouring {
-            job: job.clone(),
-            head: head.clone(),
-            body: Vec::new(),
-            appends,
-        }))
-    }
-}
-
-/// A message on its way in.
-struct Pouring {
-    job: ReadJob,
-    head: Head,
-    body: Vec<u8>,
-    appends: SyncSender<WriteJob>,
-}
-
-impl Write for Pouring {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.body.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Sink for Pouring {
-    fn finish(self: Box<Self>, identity: &Identity) -> Result<Landing> {
-        if let Some(id) = self.job.meet.as_ref().and_then(|meet| meet.take(&identity.content)) {
-            return Ok(Landing::Met(id));
-        }
-        let append = Append {
-            ticket: self.job.ticket,
-            head: self.head,
-            to: self.job.to,
-            identity: identity.clone(),
-            body: Box::new(Cursor::new(self.body)),
-        };
-        drop(self.appends.send(WriteJob::Append(append)));
-        Ok(Landing::Queued)
     }
 }

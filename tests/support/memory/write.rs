@@ -1,0 +1,278 @@
+//! What homing does to a store.
+
+use std::io::Read as _;
+use std::sync::mpsc::SyncSender;
+
+use homing::error::{Failure, Result};
+use homing::model::{Flags, Id, IdSet, Known, Mailbox, RawName};
+use homing::store::{Append, Done, Outcome, Ticket, WriteJob};
+
+use super::{Kept, Late, Memory, Message, digest};
+
+fn send(done: &SyncSender<Outcome>, ticket: Ticket, what: Done) {
+    drop(done.send(Outcome { ticket, done: what }));
+}
+
+fn one(id: Id) -> IdSet {
+    IdSet::range(id..=id)
+}
+
+/// What is at the place of a message that was meant.
+enum There {
+    It,
+    Nothing,
+    AnotherOne,
+}
+
+impl Memory {
+    pub(super) fn write_one(&self, job: WriteJob, done: &SyncSender<Outcome>) -> Result<()> {
+        let ticket = match job {
+            WriteJob::Append(append) => return self.append(append, done),
+            WriteJob::Flags {
+                ticket,
+                mailbox,
+                ids,
+                add,
+                remove,
+            } => {
+                for id in ids.iter() {
+                    self.step()?;
+                    send(done, ticket, self.flag_one(&mailbox, id, &add, &remove));
+                }
+                ticket
+            }
+            WriteJob::Remove {
+                ticket,
+                mailbox,
+                messages,
+                ..
+            } => {
+                for known in messages {
+                    self.step()?;
+                    send(done, ticket, self.remove_one(&mailbox, &known));
+                }
+                ticket
+            }
+            WriteJob::Move {
+                ticket,
+                mailbox,
+                messages,
+                to,
+            } => {
+                for known in messages {
+                    send(done, ticket, self.move_one(&mailbox, &known, &to)?);
+                }
+                ticket
+            }
+            WriteJob::Copy {
+                ticket,
+                mailbox,
+                messages,
+                to,
+            } => {
+                for known in messages {
+                    send(done, ticket, self.copy_one(&mailbox, &known, &to)?);
+                }
+                ticket
+            }
+            WriteJob::Create { ticket, path, .. } => {
+                self.step()?;
+                self.inner().writes += 1;
+                self.create(&path.to_string());
+                let raw = RawName::new(path.to_string());
+                send(done, ticket, Done::Created { raw, validity: None });
+                ticket
+            }
+            WriteJob::Rename { ticket, mailbox, to } => {
+                self.step()?;
+                send(done, ticket, self.rename_one(&mailbox, &to.to_string()));
+                ticket
+            }
+            WriteJob::Delete { ticket, mailbox } => {
+                self.step()?;
+                send(done, ticket, self.delete_one(&mailbox));
+                ticket
+            }
+        };
+        // Killed between the effect and the end of the answer.
+        self.step()?;
+        send(done, ticket, Done::Finished);
+        Ok(())
+    }
+
+    /// A job that was sent when the client died.
+    pub(super) fn send_unanswered(&self, job: WriteJob) {
+        if self.nature.maildir {
+            return;
+        }
+        let late: Vec<Late> = match job {
+            WriteJob::Append(append) => {
+                let name = Self::name(&append.to);
+                vec![Late::Append(name, message_of(append))]
+            }
+            WriteJob::Copy {
+                mailbox, messages, to, ..
+            } => {
+                let (from, to) = (Self::name(&mailbox), Self::name(&to));
+                let ids = messages.iter().map(|known| known.id);
+                ids.map(|id| Late::Copy(from.clone(), id, to.clone())).collect()
+            }
+            _ => Vec::new(),
+        };
+        self.inner().late.extend(late);
+    }
+
+    /// Puts a message in, as homing does; on a Maildir-like store it is safe only after the flush.
+    fn deliver(&self, name: &str, message: Message) -> Result<Id> {
+        if let Err(killed) = self.step() {
+            if !self.nature.maildir {
+                self.inner().late.push(Late::Append(name.into(), message));
+            }
+            return Err(killed);
+        }
+        let mut inner = self.inner();
+        inner.writes += 1;
+        let object = inner.count();
+        let kept = Kept { message, object };
+        let missing = || Failure::mailbox("no such mailbox");
+        let b = inner.mailboxes.get_mut(name).ok_or_else(missing)?;
+        if self.nature.maildir {
+            let id = b.next_id;
+            b.next_id += 1;
+            inner.unflushed.push((name.into(), id, kept));
+            Ok(id)
+        } else {
+            Ok(b.put(kept))
+        }
+    }
+
+    fn append(&self, append: Append, done: &SyncSender<Outcome>) -> Result<()> {
+        let name = Self::name(&append.to);
+        let (ticket, head, identity) = (append.ticket, append.head.clone(), append.identity.clone());
+        let id = self.deliver(&name, message_of(append))?;
+        // Killed between the effect and the answer.
+        self.step()?;
+        let flags = head.flags.clone();
+        let landed = Done::Landed {
+            head,
+            identity,
+            id: self.nature.tells_ids.then_some(id),
+            validity: None,
+            flags,
+        };
+        send(done, ticket, landed);
+        Ok(())
+    }
+
+    fn flag_one(&self, mailbox: &Mailbox, id: Id, add: &Flags, remove: &Flags) -> Done {
+        self.inner().writes += u64::from(!(add.is_empty() && remove.is_empty()));
+        let seen = self.with(&Self::name(mailbox), |b| {
+            let message = &mut b.messages.get_mut(&id)?.message;
+            message.flags = message.flags.union(add).minus(remove);
+            Some(message.flags.clone())
+        });
+        match seen.flatten() {
+            Some(flags) => Done::Flags(vec![(id, flags)]),
+            None => Done::Gone(one(id)),
+        }
+    }
+
+    fn there(&self, mailbox: &Mailbox, known: &Known) -> There {
+        let inner = self.inner();
+        let b = inner.mailboxes.get(&Self::name(mailbox));
+        match b.and_then(|b| b.messages.get(&known.id)) {
+            None => There::Nothing,
+            Some(kept) => match known.content {
+                Some(content) if content != digest(&kept.message.body).content => There::AnotherOne,
+                _ => There::It,
+            },
+        }
+    }
+
+    fn remove_one(&self, mailbox: &Mailbox, known: &Known) -> Done {
+        self.inner().writes += 1;
+        if matches!(self.there(mailbox, known), There::AnotherOne) {
+            return Done::Differs(one(known.id));
+        }
+        self.with(&Self::name(mailbox), |b| b.messages.remove(&known.id));
+        Done::Removed(one(known.id))
+    }
+
+    /// A server without MOVE copies first; it can be stopped in between.
+    fn move_one(&self, mailbox: &Mailbox, known: &Known, to: &Mailbox) -> Result<Done> {
+        self.step()?;
+        match self.there(mailbox, known) {
+            There::Nothing => return Ok(Done::Gone(one(known.id))),
+            There::AnotherOne => return Ok(Done::Differs(one(known.id))),
+            There::It => {}
+        }
+        let Some(new) = self.copy_kept(mailbox, known.id, to) else {
+            return Ok(Done::Failed(one(known.id), Failure::mailbox("no such mailbox")));
+        };
+        if !self.nature.moves_at_once {
+            self.step()?;
+        }
+        self.with(&Self::name(mailbox), |b| b.messages.remove(&known.id));
+        // Killed between the effect and the answer.
+        self.step()?;
+        Ok(Done::Moved(vec![(known.id, self.nature.tells_ids.then_some(new))]))
+    }
+
+    fn copy_one(&self, mailbox: &Mailbox, known: &Known, to: &Mailbox) -> Result<Done> {
+        if let Err(killed) = self.step() {
+            if !self.nature.maildir {
+                let late = Late::Copy(Self::name(mailbox), known.id, Self::name(to));
+                self.inner().late.push(late);
+            }
+            return Err(killed);
+        }
+        match self.there(mailbox, known) {
+            There::Nothing => return Ok(Done::Gone(one(known.id))),
+            There::AnotherOne => return Ok(Done::Differs(one(known.id))),
+            There::It => {}
+        }
+        let Some(new) = self.copy_kept(mailbox, known.id, to) else {
+            return Ok(Done::Failed(one(known.id), Failure::mailbox("no such mailbox")));
+        };
+        self.step()?;
+        Ok(Done::Copied(vec![(known.id, self.nature.tells_ids.then_some(new))]))
+    }
+
+    fn copy_kept(&self, mailbox: &Mailbox, id: Id, to: &Mailbox) -> Option<Id> {
+        let mut inner = self.inner();
+        inner.writes += 1;
+        let kept = inner.mailboxes.get(&Self::name(mailbox))?.messages.get(&id)?.clone();
+        Some(inner.mailboxes.get_mut(&Self::name(to))?.put(kept))
+    }
+
+    fn rename_one(&self, mailbox: &Mailbox, to: &str) -> Done {
+        self.inner().writes += 1;
+        if self.rename(&Self::name(mailbox), to) {
+            Done::Renamed { raw: RawName::new(to) }
+        } else {
+            Done::Failed(IdSet::new(), Failure::mailbox("no such mailbox, or the name is taken"))
+        }
+    }
+
+    fn delete_one(&self, mailbox: &Mailbox) -> Done {
+        let name = Self::name(mailbox);
+        let empty = self.inner().mailboxes.get(&name).is_none_or(|b| b.messages.is_empty());
+        if empty {
+            self.inner().writes += 1;
+            self.delete(&name);
+            Done::Deleted
+        } else {
+            Done::Failed(IdSet::new(), Failure::mailbox("not empty"))
+        }
+    }
+}
+
+fn message_of(mut append: Append) -> Message {
+    let mut body = Vec::new();
+    append.body.read_to_end(&mut body).unwrap();
+    Message {
+        flags: append.head.flags,
+        date: append.head.date,
+        body,
+    }
+}
