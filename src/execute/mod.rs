@@ -1,10 +1,12 @@
 //! Carries out a plan: journal, act, commit. One thread owns the books; the stores do the work.
 //!
-//! `notes` writes down what needs no act, `copy` transfers messages, `moves` moves and copies them within a side, `change`
-//! sets flags, removes and handles mailboxes, `books` turns answers into base rows, `recover` settles what a dirty stop left open.
+//! `notes` writes down what needs no act, `copy` transfers messages, `moves` and `copies` keep them within a side,
+//! `change` sets flags, removes and handles mailboxes, `books` turns answers into base rows, `recover` settles what a
+//! dirty stop left open.
 
 mod books;
 mod change;
+mod copies;
 mod copy;
 mod moves;
 mod notes;

@@ -1,13 +1,14 @@
 //! From what happened on both sides to what is to be done: pure, no I/O, no clock, no protocol.
 //!
 //! [`plan`] reads an [`Input`] and makes a [`Plan`]: data, each step with its reason. Where to look:
-//! `mailboxes` decides on mailboxes, `pair` on new messages, `moves` on what went from one mailbox to another, `decide` on
-//! paired ones; `alike` tells which messages are one, `flags` merges, `guard` holds back what looks like an accident,
+//! `mailboxes` decides on mailboxes, `pair` on new messages, `moves` and `copies` on what went from one mailbox to another,
+//! `decide` on paired ones; `alike` tells which messages are one, `flags` merges, `guard` holds back what looks like an accident,
 //! `order` sorts, `check` proves that nothing was forgotten.
 
 mod action;
 mod alike;
 mod check;
+mod copies;
 mod decide;
 mod flags;
 mod guard;
@@ -135,13 +136,14 @@ pub fn plan(input: &Input) -> Plan {
             left_alone.insert(view.id);
             continue;
         }
-        let matched = pair::match_new(view);
-        open.push(moves::Open { view, matched });
+        open.push(pair::match_new(view));
         fates.push(fate);
     }
     let moved = moves::decide(input, &mut open, &mut steps);
-    for (moves::Open { view, matched }, fate) in open.into_iter().zip(fates) {
-        let lived_on = pair::decide(view, matched, &input.policy, &mut steps);
+    copies::decide(input, &mut open, &mut steps);
+    for (matched, fate) in open.into_iter().zip(fates) {
+        let view = matched.view;
+        let lived_on = pair::decide(matched, &input.policy, &mut steps);
         decide::decide(view, &lived_on, &moved, fate, input, &mut steps);
     }
     let held = guard::hold_back(input, &moved, &mut steps);

@@ -1,27 +1,19 @@
-//! Moves and copies across mailboxes: what is gone from one mailbox of a side and new in another of the same side is one
-//! message that moved, and what is new though its content is known is a copy. Neither needs a transfer.
+//! Moves across mailboxes: what is gone from one mailbox of a side and new in another of the same side is one message that
+//! moved, and needs no transfer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::alike::{Traits, match_up};
 use super::pair::{Matched, Waiting};
-use super::{Action, Base, Input, Move, Now, Rule, Source, Step, Touched, Twin, View};
-use crate::model::{
-    ContentDigest, Envelope, Flags, Gone, Id, IdSet, InternalDate, MailboxId, ObjectId, Pair, PairId, Side,
-};
+use super::{Action, Base, Input, Move, Now, Rule, Step, Touched};
+use crate::model::{ContentDigest, Envelope, Flags, Gone, Id, IdSet, MailboxId, Pair, PairId, Side};
 
-/// A mailbox that is decided on, and what has been matched in it.
-pub(super) struct Open<'a> {
-    pub view: &'a View,
-    pub matched: Matched<'a>,
-}
-
-/// Decides on everything that moved or was copied, and takes it out of what is left to decide in each mailbox. Gives the
+/// Decides on everything that moved, and takes it out of what is left to decide in each mailbox. Gives the
 /// base rows that are answered for.
-pub(super) fn decide<'a>(input: &'a Input, open: &mut [Open<'a>], steps: &mut Vec<Step>) -> BTreeSet<PairId> {
+pub(super) fn decide<'a>(input: &'a Input, open: &mut [Matched<'a>], steps: &mut Vec<Step>) -> BTreeSet<PairId> {
     let mut moves = Moves {
         input,
-        places: open.iter().enumerate().map(|(at, open)| (open.view.id, at)).collect(),
+        places: places(open),
         taken: BTreeSet::new(),
         steps: Grouped::default(),
     };
@@ -37,9 +29,6 @@ pub(super) fn decide<'a>(input: &'a Input, open: &mut [Open<'a>], steps: &mut Ve
     moves.wait_for_others(open, &lost);
     if input.base != Base::Agreed {
         moves.meet_across(open);
-    }
-    for side in Side::BOTH {
-        moves.copies(open, side);
     }
     moves.steps.into_steps(input, steps);
     moves.taken
@@ -63,13 +52,12 @@ enum Is {
 }
 
 /// A message without a partner, and where.
-type Fresh = (MailboxId, Envelope);
+pub(super) type Fresh = (MailboxId, Envelope);
 
 /// Steps under way: by what they do, where and why.
 #[derive(Default)]
 struct Grouped {
     moves: BTreeMap<(MailboxId, MailboxId, Side, &'static str), Vec<Move>>,
-    copies: BTreeMap<(MailboxId, MailboxId, Side, &'static str), Vec<Twin>>,
     keep_new: BTreeMap<(MailboxId, Side), IdSet>,
     keep_gone: BTreeMap<(MailboxId, Side, &'static str), Vec<PairId>>,
 }
@@ -87,12 +75,12 @@ const ELSEWHERE: &str = "moved into a mailbox that this run leaves alone";
 
 impl<'a> Moves<'a> {
     /// New on both sides and lost on both elsewhere: moved alike on both, or by us before a crash. The base row lives on.
-    fn keep_bases(&mut self, open: &mut [Open<'a>], lost: &[Lost<'a>]) {
+    fn keep_bases(&mut self, open: &mut [Matched<'a>], lost: &[Lost<'a>]) {
         let mut bases: HashMap<ContentDigest, Vec<&Pair>> = HashMap::new();
         for lost in lost.iter().rev().filter(|lost| !lost.is.contains(&Is::There)) {
             bases.entry(lost.pair.content).or_default().push(lost.pair);
         }
-        for m in open.iter_mut().flat_map(|open| &mut open.matched.matches) {
+        for m in open.iter_mut().flat_map(|matched| &mut matched.matches) {
             let (Waiting::New(left), Waiting::New(right)) = (&m.left, &m.right) else {
                 continue;
             };
@@ -105,7 +93,7 @@ impl<'a> Moves<'a> {
     }
 
     /// The table of moves: where each side has the message now that at least one of them lost in its mailbox.
-    fn one(&mut self, open: &mut [Open<'_>], lost: &Lost<'_>, to: [Option<&Fresh>; 2]) {
+    fn one(&mut self, open: &mut [Matched<'_>], lost: &Lost<'_>, to: [Option<&Fresh>; 2]) {
         match (to, lost.is) {
             ([Some(to), None], [_, Is::There]) => self.carry(open, lost, to, Side::Left),
             ([None, Some(to)], [Is::There, _]) => self.carry(open, lost, to, Side::Right),
@@ -119,12 +107,12 @@ impl<'a> Moves<'a> {
         }
     }
 
-    fn win(&self, open: &mut [Open<'_>], (mailbox, new): &Fresh, by: Side) {
-        open[self.places[mailbox]].matched.wins[by as usize].insert(new.id);
+    fn win(&self, open: &mut [Matched<'_>], (mailbox, new): &Fresh, by: Side) {
+        open[self.places[mailbox]].wins[by as usize].insert(new.id);
     }
 
     /// Moved on one side, where it was on the other.
-    fn carry(&mut self, open: &mut [Open<'_>], lost: &Lost<'_>, (to, new): &Fresh, by: Side) {
+    fn carry(&mut self, open: &mut [Matched<'_>], lost: &Lost<'_>, (to, new): &Fresh, by: Side) {
         let there = by.other();
         let Some(id) = lost.pair.half(there).id else { return };
         let from = lost.pair.mailbox;
@@ -169,7 +157,7 @@ impl<'a> Moves<'a> {
     }
 
     /// Moved on both sides, to different mailboxes: one side wins, but Trash and Junk yield.
-    fn both(&mut self, open: &mut [Open<'_>], lost: &Lost<'_>, left: &Fresh, right: &Fresh) {
+    fn both(&mut self, open: &mut [Matched<'_>], lost: &Lost<'_>, left: &Fresh, right: &Fresh) {
         let to = [left, right];
         if left.0 == right.0 {
             return;
@@ -201,7 +189,7 @@ impl<'a> Moves<'a> {
     }
 
     /// A message that moved into a mailbox where nothing is decided in this run is not removed: its move waits.
-    fn wait_for_others(&mut self, open: &mut [Open<'_>], lost: &[Lost<'_>]) {
+    fn wait_for_others(&mut self, open: &mut [Matched<'_>], lost: &[Lost<'_>]) {
         for side in Side::BOTH {
             let elsewhere: Vec<Fresh> = self
                 .input
@@ -224,7 +212,7 @@ impl<'a> Moves<'a> {
     }
 
     /// Without a base, one content in different mailboxes of the two sides is one message, and one side's place wins.
-    fn meet_across(&mut self, open: &mut [Open<'_>]) {
+    fn meet_across(&mut self, open: &mut [Matched<'_>]) {
         let winner = match self.input.tie {
             tie if self.input.policy.of(tie).moves == Rule::Spread => tie,
             tie if self.input.policy.of(tie.other()).moves == Rule::Spread => tie.other(),
@@ -250,94 +238,15 @@ impl<'a> Moves<'a> {
         }
     }
 
-    /// What is new on a side though its content is known: copied on the other side too, instead of transferred.
-    fn copies(&mut self, open: &mut [Open<'_>], of: Side) {
-        if self.input.policy.of(of).new != Rule::Spread {
-            return;
-        }
-        let mut sources = self.sources(open, of);
-        for (to, new) in fresh(open, of) {
-            let Some(key) = Key::of(&new, of).filter(|_| !self.rests(open, to, of, new.id)) else {
-                continue;
-            };
-            let Some((from, source)) = sources.get(&key).cloned() else {
-                sources.insert(key, (to, Source::Arriving(new.id)));
-                continue;
-            };
-            self.take(open, (to, new.id), of);
-            let (id, flags) = (new.id, new.flags);
-            let key = (to, from, of.other(), COPIED[of as usize]);
-            self.steps
-                .copies
-                .entry(key)
-                .or_default()
-                .push(Twin { source, id, flags });
-        }
-    }
-
-    /// What the other side has already, or gets in this run.
-    fn sources(&self, open: &[Open<'_>], of: Side) -> HashMap<Key, (MailboxId, Source)> {
-        let on = of.other();
-        let mut sources = HashMap::new();
-        let there: BTreeSet<MailboxId> = self
-            .input
-            .mailboxes
-            .iter()
-            .filter(|view| view.at[on as usize] == super::Presence::There)
-            .map(|view| view.id)
-            .collect();
-        let touched = self.input.mailboxes.iter().flat_map(|view| &view.touched);
-        let now: HashMap<PairId, &Now> = touched
-            .map(|touched| (touched.pair.id, &touched.now[on as usize]))
-            .collect();
-        for pair in self.input.known.iter().filter(|pair| there.contains(&pair.mailbox)) {
-            let flags = match now.get(&pair.id) {
-                Some(Now::Gone) => continue,
-                Some(Now::Flags(flags)) => flags,
-                Some(Now::AsBase) | None => &pair.half(on).flags,
-            };
-            let Some(id) = pair.half(on).id else { continue };
-            let known = pair.half(of);
-            let object = known.object.clone().map(|object| Key::Object(of, object, known.date));
-            for key in [Some(Key::Content(pair.content)), object].into_iter().flatten() {
-                let source = || (pair.mailbox, Source::There(id, flags.clone()));
-                sources.entry(key).or_insert_with(source);
-            }
-        }
-        for Open { view, matched } in open {
-            for m in &matched.matches {
-                let [here, there] = if of == Side::Left {
-                    [&m.left, &m.right]
-                } else {
-                    [&m.right, &m.left]
-                };
-                if let (Waiting::New(new), Waiting::New(found)) = (here, there)
-                    && let Some(key) = Key::of(new, of)
-                {
-                    let source = Source::There(found.id, found.flags.clone());
-                    sources.entry(key).or_insert((view.id, source));
-                }
-            }
-        }
-        sources
-    }
-
-    /// It was tried before, and its time has not come again.
-    fn rests(&self, open: &[Open<'_>], mailbox: MailboxId, side: Side, id: Id) -> bool {
-        open[self.places[&mailbox]].matched.resting[side as usize].contains(id)
-    }
-
     /// It is answered for.
-    fn take(&self, open: &mut [Open<'_>], (mailbox, id): (MailboxId, Id), side: Side) {
+    fn take(&self, open: &mut [Matched<'_>], (mailbox, id): (MailboxId, Id), side: Side) {
         if let Some(&at) = self.places.get(&mailbox) {
-            open[at].matched.rest[side as usize].remove(id);
-            open[at].matched.resting[side as usize].remove(id);
+            open[at].take(side, id);
         }
     }
 }
 
 const MOVED: [&str; 2] = ["moved on the left", "moved on the right"];
-const COPIED: [&str; 2] = ["copied on the left", "copied on the right"];
 const TIE: [&str; 2] = [
     "moved on both sides: the left's place wins",
     "moved on both sides: the right's place wins",
@@ -346,21 +255,6 @@ const MET: [&str; 2] = [
     "the same message in two mailboxes, and no base to tell which moved it: the left's place wins",
     "the same message in two mailboxes, and no base to tell which moved it: the right's place wins",
 ];
-
-/// By what a message is known to be a copy of another.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Key {
-    Content(ContentDigest),
-    /// And its internal date: copies of different dates must not share a file (HAZARDS 20).
-    Object(Side, ObjectId, Option<InternalDate>),
-}
-
-impl Key {
-    fn of(new: &Envelope, side: Side) -> Option<Self> {
-        let object = || Some(Self::Object(side, new.object.clone()?, Some(new.date)));
-        new.content.map(Self::Content).or_else(object)
-    }
-}
 
 impl<'a> Lost<'a> {
     fn of(pair: &'a Pair, touched: Option<&'a Touched>) -> Self {
@@ -381,9 +275,10 @@ impl<'a> Lost<'a> {
 }
 
 /// Every base row that a side has lost.
-fn lost_rows<'a>(open: &[Open<'a>]) -> Vec<Lost<'a>> {
+fn lost_rows<'a>(open: &[Matched<'a>]) -> Vec<Lost<'a>> {
     let mut lost = Vec::new();
-    for Open { view, matched } in open {
+    for matched in open {
+        let view = matched.view;
         let touched: HashMap<PairId, &Touched> = view.touched.iter().map(|t| (t.pair.id, t)).collect();
         let gone = view
             .touched
@@ -404,17 +299,21 @@ fn lost_rows<'a>(open: &[Open<'a>]) -> Vec<Lost<'a>> {
     lost
 }
 
-/// Messages of that side that nothing has answered for yet.
-fn fresh(open: &[Open<'_>], side: Side) -> Vec<Fresh> {
-    let left = |Open { view, matched }: &Open<'_>| -> Vec<Fresh> {
-        new_of(view.id, matched.alone[side as usize].iter().copied())
-            .filter(|(_, new)| {
-                let (rest, resting) = (&matched.rest[side as usize], &matched.resting[side as usize]);
-                rest.contains(new.id) || resting.contains(new.id)
-            })
-            .collect()
+/// Messages of that side that nothing has answered for yet, mailbox by mailbox.
+pub(super) fn fresh(open: &[Matched<'_>], side: Side) -> Vec<Fresh> {
+    let left = |matched: &Matched<'_>| -> Vec<Fresh> {
+        let new = matched.new_of(side).cloned();
+        new.map(|new| (matched.view.id, new)).collect()
     };
     open.iter().flat_map(left).collect()
+}
+
+/// Where each mailbox stands in the list.
+pub(super) fn places(open: &[Matched<'_>]) -> HashMap<MailboxId, usize> {
+    open.iter()
+        .enumerate()
+        .map(|(at, matched)| (matched.view.id, at))
+        .collect()
 }
 
 fn new_of<'w>(mailbox: MailboxId, waiting: impl Iterator<Item = &'w Waiting>) -> impl Iterator<Item = Fresh> {
@@ -467,19 +366,6 @@ impl Grouped {
                 why,
             );
         }
-        for ((to, from, on, why), twins) in self.copies {
-            let from_path = paths[&from].clone();
-            step(
-                to,
-                Action::CopyWithin {
-                    on,
-                    from,
-                    from_path,
-                    twins,
-                },
-                why,
-            );
-        }
         for ((mailbox, of), ids) in self.keep_new {
             step(mailbox, Action::KeepNew { of, ids }, KEPT);
         }
@@ -492,9 +378,9 @@ impl Grouped {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Limits, Policy, Presence, SidePolicy, plan};
+    use super::super::{Limits, Policy, Presence, SidePolicy, View, plan};
     use super::*;
-    use crate::model::{Half, HeaderDigest, MailboxPath};
+    use crate::model::{Half, HeaderDigest, InternalDate, MailboxPath};
 
     const NAMES: [&str; 4] = ["INBOX", "Work", "Play", "Trash"];
 

@@ -66,6 +66,8 @@ impl Waiting {
 
 /// The messages of a mailbox that had no partner, once those that are one have been matched.
 pub(super) struct Matched<'a> {
+    /// The mailbox.
+    pub view: &'a View,
     /// Two that are one.
     pub matches: Vec<Match>,
     /// Still without a partner, where known by more than their ids.
@@ -78,6 +80,32 @@ pub(super) struct Matched<'a> {
     pub wins: [IdSet; 2],
 }
 
+impl Matched<'_> {
+    /// The new messages of that side that nothing has answered for yet.
+    pub(super) fn new_of(&self, side: Side) -> impl Iterator<Item = &Envelope> {
+        let alone = self.alone[side as usize].iter();
+        alone.filter_map(move |waiting| match waiting {
+            Waiting::New(envelope)
+                if self.rests(side, envelope.id) || self.rest[side as usize].contains(envelope.id) =>
+            {
+                Some(envelope)
+            }
+            _ => None,
+        })
+    }
+
+    /// It was tried before, and its time has not come again.
+    pub(super) fn rests(&self, side: Side, id: Id) -> bool {
+        self.resting[side as usize].contains(id)
+    }
+
+    /// It is answered for.
+    pub(super) fn take(&mut self, side: Side, id: Id) {
+        self.rest[side as usize].remove(id);
+        self.resting[side as usize].remove(id);
+    }
+}
+
 /// Matches what is new on both sides of a mailbox.
 pub(super) fn match_new(view: &View) -> Matched<'_> {
     let pairs = propose(&view.waiting);
@@ -87,6 +115,7 @@ pub(super) fn match_new(view: &View) -> Matched<'_> {
         base: None,
     });
     let mut matched = Matched {
+        view,
         matches: found.collect(),
         alone: Default::default(),
         rest: view.added.clone(),
@@ -158,15 +187,16 @@ fn adopt(waiting: &[Vec<Waiting>; 2]) -> Vec<(usize, usize)> {
 }
 
 /// Decides on everything that has no partner yet. Gives the pairs whose base row lived on, for the flags.
-pub(super) fn decide(view: &View, matched: Matched<'_>, policy: &Policy, steps: &mut Vec<Step>) -> Vec<Match> {
+pub(super) fn decide(matched: Matched<'_>, policy: &Policy, steps: &mut Vec<Step>) -> Vec<Match> {
+    let view = matched.view;
     for side in Side::BOTH {
         let meet = &matched.alone[side.other() as usize];
         let meet: Vec<(ContentDigest, Id)> = meet
             .iter()
             .filter_map(|waiting| Some((waiting.content()?, waiting.id(side.other())?)))
             .filter(|&(_, id)| {
-                let there = side.other() as usize;
-                matched.rest[there].contains(id) || matched.resting[there].contains(id)
+                let there = side.other();
+                matched.rest[there as usize].contains(id) || matched.rests(there, id)
             })
             .collect();
         let wins = matched.wins[side as usize].intersection(&matched.rest[side as usize]);
