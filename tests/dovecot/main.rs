@@ -19,6 +19,7 @@ mod connecting;
 mod cuts;
 mod guards;
 mod instruments;
+mod kills;
 mod ladder;
 mod memory;
 mod moves;

@@ -19,6 +19,7 @@ mod support {
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use scene::{Scene, Tolerance};
 use support::server::{Fault, Point, Setup, What, When, points};
 
@@ -96,6 +97,36 @@ fn executed_after_the_client_is_gone() {
     let late = What::ExecuteAfterCut(Duration::from_millis(40));
     walk(&Setup::default(), Tolerance::NONE, |when| {
         if before(when) { vec![late.clone()] } else { vec![] }
+    });
+}
+
+#[test]
+fn killed_anywhere() {
+    walk(&Setup::default(), Tolerance::NONE, |when| {
+        if before(when) || after(when) {
+            vec![What::Signal(Signal::KILL)]
+        } else {
+            vec![]
+        }
+    });
+}
+
+#[test]
+fn asked_to_stop_anywhere() {
+    walk(&Setup::default(), Tolerance::NONE, |when| {
+        if before(when) || after(when) {
+            vec![What::Signal(Signal::INT), What::Signal(Signal::TERM)]
+        } else {
+            vec![]
+        }
+    });
+}
+
+#[test]
+fn executed_amid_what_comes_next() {
+    walk(&Setup::default(), Tolerance::NONE, |when| {
+        let late = [1, 4, 12].map(What::ExecuteAmidNext);
+        if before(when) { late.into() } else { vec![] }
     });
 }
 

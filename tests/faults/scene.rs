@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::support::mail::Mail;
 use crate::support::server::{Account, Fault, Server, Setup, What, When, points};
 use crate::support::witness::{self, digest};
@@ -122,20 +124,39 @@ impl Scene {
         let hangs = matches!(fault.what, What::Stall(_) | What::Trickle(_));
         self.world.set("timeout", if hangs { "\"1s\"" } else { "\"60s\"" });
         let begun = Instant::now();
-        let run = self.world.sync(&[]);
-        assert!(begun.elapsed() < PATIENCE, "{title}: it hangs: {run:#?}");
-        let expected = [0, 1, 75, 77];
-        assert!(expected.contains(&run.exit), "{title}: {run:#?}");
+        let (exit, said) = self.run_under(&fault.what);
+        assert!(begun.elapsed() < PATIENCE, "{title}: it hangs: {said}");
+        let struck = self.server.struck() - struck;
+        let expected: &[i32] = match fault.what {
+            What::Signal(Signal::INT) if struck > 0 => &[130],
+            What::Signal(Signal::TERM) if struck > 0 => &[143],
+            What::Signal(Signal::KILL) if struck > 0 => &[-1],
+            _ => &[0, 1, 75, 77],
+        };
+        assert!(expected.contains(&exit), "{title}: {exit}: {said}");
         self.world.set("timeout", "\"60s\"");
         self.server.heal();
         if let What::ExecuteAmidNext(_) = fault.what {
             self.world.sync(&[]);
         }
         self.server.settle();
-        self.recover(&title, &run.stderr);
+        self.recover(&title, &said);
         self.agree(&changed, tolerance, &title);
         self.assert_idle(&title);
-        self.server.struck() - struck
+        struck
+    }
+
+    /// A run; its exit code, -1 where it was killed, and what it said.
+    fn run_under(&self, what: &What) -> (i32, String) {
+        let mut child = self.world.spawn(&["sync"]);
+        self.server.client_is(child.id());
+        if matches!(what, What::Signal(Signal::KILL)) {
+            drop((child.stdout.take(), child.stderr.take()));
+            let status = child.wait().expect("a child");
+            return (status.code().unwrap_or(-1), String::new());
+        }
+        let run = World::finish(child, Instant::now());
+        (run.exit, format!("{run:#?}"))
     }
 
     /// Runs until all is done, which must not take more than two runs.

@@ -130,6 +130,11 @@ impl Proxy {
         self.shared.lock().expect("no panic").cuts.push(cut);
     }
 
+    /// Forgets the cuts that have not come about.
+    pub(crate) fn mend(&self) {
+        self.shared.lock().expect("no panic").cuts.clear();
+    }
+
     /// The cuts that have not come about.
     pub(crate) fn uncut(&self) -> Vec<Cut> {
         self.shared.lock().expect("no panic").cuts.clone()

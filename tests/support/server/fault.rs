@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use super::account::Account;
 use super::setup::Lies;
 use super::transcript::Entry;
@@ -58,6 +60,8 @@ pub enum What {
     ExecuteAfterCut(Duration),
     /// The same, once so many more commands of other connections were answered, or a second has passed.
     ExecuteAmidNext(usize),
+    /// The client's process gets this signal, and the server goes on; see [`super::Server::client_is`].
+    Signal(Signal),
     /// These lies hold for this command.
     Lie(Lies),
     /// Another client does something: its name, and the deed.
@@ -163,6 +167,7 @@ impl fmt::Debug for What {
             Self::TaggedOkLost => write!(f, "tagged OK lost"),
             Self::ExecuteAfterCut(delay) => write!(f, "cut, executed {delay:?} later"),
             Self::ExecuteAmidNext(commands) => write!(f, "cut, executed {commands} commands later"),
+            Self::Signal(signal) => write!(f, "{signal:?}"),
             Self::Lie(lies) => write!(f, "lie {lies:?}"),
             Self::OtherClient(name, _) => write!(f, "other client: {name}"),
             Self::GarbageLine(bytes) => write!(f, "garbage {}", bytes.escape_ascii()),

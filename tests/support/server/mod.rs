@@ -100,6 +100,11 @@ impl Server {
         self.log().faults.add(fault);
     }
 
+    /// Which process the client is, for [`What::Signal`].
+    pub fn client_is(&self, process: u32) {
+        self.shared.client.store(process.cast_signed(), Ordering::SeqCst);
+    }
+
     /// Removes all faults; who stalls goes on.
     pub fn heal(&self) {
         self.log().faults.clear();

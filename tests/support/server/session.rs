@@ -132,6 +132,7 @@ impl Session {
                     self.io.outlive_client();
                     self.shared.sleep_over(*commands);
                 }
+                What::Signal(signal) => self.shared.signal(*signal),
                 What::Stall(time) => self.shared.sleep(*time),
                 What::No(text) => instead = Some(Reply::no(text)),
                 What::Bad(text) => instead = Some(Reply::bad(text)),
@@ -158,6 +159,7 @@ impl Session {
                     reply.lines.clear();
                     (reply.untagged_only, reply.close) = (true, true);
                 }
+                What::Signal(signal) => self.shared.signal(*signal),
                 What::Stall(time) => self.shared.sleep(*time),
                 What::No(text) => (reply.status, reply.text) = (Status::No, text.clone()),
                 What::Bad(text) => (reply.status, reply.text) = (Status::Bad, text.clone()),

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::account::Account;
 use super::fault::{Point, Table, What};
@@ -23,6 +25,8 @@ pub struct Shared {
     /// Logged-in connections of each user.
     pub logins: Mutex<HashMap<String, usize>>,
     pub connections: AtomicU64,
+    /// The client's process; 0: unknown.
+    pub client: AtomicI32,
     /// How often the faults were removed.
     pub healed: AtomicUsize,
     pub stopping: AtomicBool,
@@ -61,6 +65,7 @@ impl Shared {
             sockets: Mutex::default(),
             logins: Mutex::default(),
             connections: AtomicU64::new(0),
+            client: AtomicI32::new(0),
             healed: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             started: Instant::now(),
@@ -91,6 +96,14 @@ impl Shared {
         let (begun, end) = (answered(), Instant::now() + Duration::from_secs(1));
         while answered() < begun + commands && Instant::now() < end && !self.is_stopping() {
             std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Sends the client's process a signal.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(client) = Pid::from_raw(self.client.load(Ordering::SeqCst)) {
+            // It may be over already.
+            let _ = kill_process(client, signal);
         }
     }
 
