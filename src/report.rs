@@ -104,6 +104,14 @@ pub struct Counts {
     pub mailboxes_renamed: u64,
 }
 
+impl Counts {
+    /// All of them together.
+    pub const fn sum(&self) -> u64 {
+        let messages = self.added + self.flags + self.moved + self.removed;
+        messages + self.mailboxes_created + self.mailboxes_removed + self.mailboxes_renamed
+    }
+}
+
 /// Removals that a guard holds back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldBack {

@@ -83,7 +83,11 @@ fn attempt(job: &Sync<'_>, report: &mut AccountReport) -> Result<()> {
     let (finished, result) = super::run(&engine_job(job, &footing, run, &state, &left, &right));
     report.wire = right.wire();
     summary::fill(report, &state, account, &finished, job.dry_run)?;
-    report.error = result.err();
+    report.error = if job.stop.load(Ordering::Relaxed) && (finished.outcome.stopped || result.is_err()) {
+        Some(summary::stopped(&finished))
+    } else {
+        result.err()
+    };
     if job.dry_run {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 
 use super::{Finished, courtesy};
 use crate::account::Account;
-use crate::error::Result;
+use crate::error::{Failure, Kind, Result};
 use crate::maildir::index::FileIndex;
 use crate::model::{Id, IdSet, MailboxId, Side};
 use crate::plan::{Action, Guard, Held, Plan};
@@ -71,6 +71,18 @@ pub(super) fn status(report: &mut AccountReport, state: &State, account: &Accoun
         exit: run.exit.map(|exit| exit as u8),
     });
     Ok(())
+}
+
+/// Where a run stands that the user asked to stop.
+pub(super) fn stopped(finished: &Finished) -> Failure {
+    let sum = |counts: [Counts; 2]| counts.iter().map(Counts::sum).sum::<u64>();
+    let (planned, done) = (sum(planned(&finished.plan)), sum(finished.outcome.counts));
+    let what = if planned == 0 {
+        "stopped while looking; nothing was changed".to_owned()
+    } else {
+        format!("stopped with {done} of {planned} changes made")
+    };
+    Failure::account(Kind::Temporary, what)
 }
 
 /// Bookkeeping that means nothing to a user is not shown.

@@ -59,11 +59,17 @@ impl Conn {
         })
     }
 
-    /// Sends a command and does not wait; its answer is looked at whenever it comes.
-    pub(super) fn send_behind(&mut self, words: &str) {
+    /// Sends a command and does not wait, unless the server breaks otherwise; its answer is looked at whenever it comes.
+    pub(super) fn send_behind(&mut self, words: &str) -> Result<()> {
         let tag = self.next_tag();
         self.wire.queue(format!("H{tag} {words}\r\n").as_bytes());
         self.background.push(tag);
+        if self.trust.pipelines() { Ok(()) } else { self.settle() }
+    }
+
+    /// Whether something sent behind is not answered yet.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.background.is_empty()
     }
 
     /// One command, its answer and what came with it.

@@ -55,8 +55,7 @@ pub(super) fn login(conn: &mut Conn, options: &Options, logged_in: bool) -> Resu
     } else if conn.capabilities.is_empty() {
         ask_capabilities(conn)?;
     }
-    enable(conn);
-    Ok(())
+    enable(conn)
 }
 
 fn ask_capabilities(conn: &mut Conn) -> Result<()> {
@@ -64,7 +63,7 @@ fn ask_capabilities(conn: &mut Conn) -> Result<()> {
 }
 
 /// RFC 5161 §3.1: only what was offered, and nothing counts as on before the server says so. Nobody waits for it here.
-fn enable(conn: &mut Conn) {
+fn enable(conn: &mut Conn) -> Result<()> {
     let can = |name: &str| conn.capabilities.has(name);
     let mut wanted = Vec::new();
     if can("QRESYNC") {
@@ -80,8 +79,9 @@ fn enable(conn: &mut Conn) {
         });
     }
     if can("ENABLE") && !wanted.is_empty() {
-        conn.send_behind(&format!("ENABLE {}", wanted.join(" ")));
+        conn.send_behind(&format!("ENABLE {}", wanted.join(" ")))?;
     }
+    Ok(())
 }
 
 fn way(conn: &Conn, options: &Options) -> Result<Way> {

@@ -93,9 +93,17 @@ fn try_create(conn: &mut Conn, raw: &RawName) -> Result<Tried> {
     while let Some(event) = pipeline.next(&mut Keep)? {
         match event {
             Event::Data(_, Data::MailboxStatus(_, items)) => status = items,
-            Event::Done(Step::Create, reply) => created = Some(reply),
-            Event::Done(Step::Status, reply) => seen = reply.is_ok() && status.uidvalidity.is_some(),
-            _ => {}
+            Event::Done(step, reply) => {
+                if let Some(failure) = pipeline.conn.suspects_pipelining(&reply) {
+                    return Err(failure);
+                }
+                match step {
+                    Step::Create => created = Some(reply),
+                    Step::Status => seen = reply.is_ok() && status.uidvalidity.is_some(),
+                    Step::Other => {}
+                }
+            }
+            Event::Data(..) => {}
         }
     }
     let reply = created.ok_or_else(|| Failure::mailbox("CREATE was not answered"))?;

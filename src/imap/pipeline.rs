@@ -195,7 +195,7 @@ impl<'c, C> Pipeline<'c, C> {
             self.spoke = Instant::now();
         }
         let tag = self.conn.next_tag();
-        let crowded = !self.sent.is_empty();
+        let crowded = !self.sent.is_empty() || self.conn.is_behind();
         if let Some(last) = self.sent.back_mut() {
             last.crowded = true;
         }

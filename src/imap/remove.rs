@@ -168,6 +168,10 @@ fn run(conn: &mut Conn, ids: &IdSet, steps: &[Step]) -> Result<Told> {
             Event::Data(_, Data::Search(ids)) => told.found = told.found.union(&ids),
             Event::Data(_, Data::Vanished { earlier: false, ids }) => told.vanished = told.vanished.union(&ids),
             Event::Done(step, reply) if !reply.is_ok() => {
+                // Asked again, each is harmless.
+                if let Some(failure) = pipeline.conn.suspects_pipelining(&reply) {
+                    return Err(failure);
+                }
                 told.looked &= !matches!(step, Step::Look | Step::Deleted);
                 told.refusal.get_or_insert(reply.text);
             }

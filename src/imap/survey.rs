@@ -13,6 +13,9 @@ use super::wire::Keep;
 use crate::error::{Failure, Kind, Result, Retry, clean};
 use crate::model::{Checkpoint, Listed, MailboxIdentity, MailboxPath, RawName, Role, Status, Survey, Token};
 
+/// How often the list of mailboxes is asked for while the server says that it is overrun.
+const ATTEMPTS: u32 = 3;
+
 /// Lists the account in as few round trips as the server allows.
 pub(super) fn survey(account: &Account) -> Result<Survey> {
     let told = account.with_conn(|conn| Told::ask(account, conn))?;
@@ -70,7 +73,15 @@ impl Told {
     fn ask(account: &Account, conn: &mut Conn) -> Result<Self> {
         let capabilities = conn.capabilities.clone();
         let mut told = Self::default();
-        let refused = told.ask_in(account, conn, &list_command(&capabilities))?;
+        let mut refused = told.ask_in(account, conn, &list_command(&capabilities))?;
+        for nth in 1..ATTEMPTS {
+            let Some(reply) = &refused else { break };
+            if !account.rest(reply, nth)? {
+                break;
+            }
+            told = Self::default();
+            refused = told.ask_in(account, conn, &list_command(&capabilities))?;
+        }
         if refused.is_some() {
             // Some servers stumble over options that they offer; the plain command is older than all of them.
             told = Self::default();
@@ -100,7 +111,14 @@ impl Told {
         while let Some(event) = pipeline.next(&mut Keep)? {
             match event {
                 Event::Data(_, data) => self.note(data),
-                Event::Done(Asked::List, reply) if !reply.is_ok() => refused = Some(reply),
+                Event::Done(asked, reply) if !reply.is_ok() => {
+                    if let Some(failure) = pipeline.conn.suspects_pipelining(&reply) {
+                        return Err(failure);
+                    }
+                    if matches!(asked, Asked::List) {
+                        refused = Some(reply);
+                    }
+                }
                 Event::Done(..) => {}
             }
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::scene::Scene;
 use crate::support::dovecot::{Dovecot, say};
-use crate::support::proxy::Cut;
+use crate::support::proxy::{Cut, Traffic};
 use crate::support::raw::Mail;
 use crate::support::witness::digest;
 use crate::support::world::{Chance, local, mails, remote};
@@ -23,8 +23,23 @@ const NEW: usize = 36;
 /// Messages removed, or moved, in a round and on a side: no more than a guard lets through.
 const SOME: usize = 9;
 
+/// Commands at which a proxy can cut.
+const VERBS: [&str; 11] = [
+    "AUTHENTICATE",
+    "LIST",
+    "EXAMINE",
+    "SELECT",
+    "FETCH",
+    "SEARCH",
+    "APPEND",
+    "STORE",
+    "EXPUNGE",
+    "MOVE",
+    "COPY",
+];
+
 /// What changes before a run that is killed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Doing {
     Pulling,
     Pushing,
@@ -41,6 +56,8 @@ struct Story {
     contents: BTreeSet<[u8; 32]>,
     /// How long a run takes that does the same and is not killed.
     usual: Duration,
+    /// What such a run says when it is not cut.
+    usual_traffic: BTreeMap<Doing, Traffic>,
     /// Runs that were killed before they were over.
     killed: usize,
     /// Runs it took to be done.
@@ -55,6 +72,7 @@ impl Story {
             number: 0,
             contents: BTreeSet::new(),
             usual: Duration::ZERO,
+            usual_traffic: BTreeMap::new(),
             killed: 0,
             reruns: 0,
         };
@@ -218,18 +236,23 @@ impl Story {
         self.check(title);
     }
 
-    /// The same with a proxy that cuts once, and another time within the run that goes on.
+    /// The same with a proxy that cuts once, at a command or an answer that such a run has.
     fn cut(&mut self, doing: Doing, round: usize) {
         self.change(doing);
         self.scene.proxy.take();
-        let cut = match self.chance.below(4) {
-            0 => Cut::AfterBytes(1 + self.chance.below(40_000) as u64),
-            1 => Cut::Unanswered("APPEND", 1 + self.chance.below(NEW)),
-            2 => Cut::Before("APPEND", 1 + self.chance.below(NEW)),
-            _ => {
-                let verbs = ["FETCH", "STORE", "EXPUNGE", "SEARCH", "EXAMINE", "SELECT", "MOVE"];
-                Cut::Unanswered(verbs[self.chance.below(verbs.len())], 1 + self.chance.below(3))
-            }
+        let Some(usual) = self.usual_traffic.get(&doing) else {
+            let run = self.scene.world.sync(&[]);
+            assert_eq!(run.exit, 0, "{run:#?}");
+            self.usual_traffic.insert(doing, self.scene.proxy.take());
+            return self.check("not cut");
+        };
+        let verbs: Vec<&'static str> = VERBS.into_iter().filter(|verb| usual.count(verb) > 0).collect();
+        let verb = verbs[self.chance.below(verbs.len())];
+        let nth = 1 + self.chance.below(usual.count(verb));
+        let cut = match self.chance.below(3) {
+            0 => Cut::AfterBytes(1 + self.chance.below(usual.received as usize / 2) as u64),
+            1 => Cut::Unanswered(verb, nth),
+            _ => Cut::Before(verb, nth),
         };
         self.scene.proxy.cut(cut.clone());
         let title = format!("{doing:?}, round {round}, {cut:?}");
@@ -290,8 +313,8 @@ fn cut_while_doing_anything() {
     let Some(dovecot) = Dovecot::shared() else { return };
     let mut story = Story::begin(dovecot, "cut-any", 305);
     let all = [Doing::Pulling, Doing::Pushing, Doing::Moving, Doing::Removing];
-    let rounds = 20;
-    for round in 0..rounds {
+    let rounds = 24;
+    for round in 0..rounds + all.len() {
         story.cut(all[round % all.len()], round);
     }
     story.end("cut", rounds);

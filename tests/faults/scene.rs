@@ -51,8 +51,8 @@ impl Tolerance {
 
 /// A server, a world, and how far their story has gone.
 pub(crate) struct Scene {
-    server: Server,
-    world: World,
+    pub(crate) server: Server,
+    pub(crate) world: World,
     step: usize,
     /// What both sides held when they last agreed.
     agreed: Contents,
@@ -60,7 +60,7 @@ pub(crate) struct Scene {
 
 /// What was changed before a run.
 #[derive(Default)]
-struct Changed {
+pub(crate) struct Changed {
     added: Vec<Content>,
     removed: Vec<Content>,
     /// A flag, in lower case, that this content must have or must not have.
@@ -69,8 +69,8 @@ struct Changed {
 
 impl Scene {
     /// Both sides filled and synced once.
-    pub(crate) fn new(setup: Setup) -> Self {
-        let server = Server::start(setup);
+    pub(crate) fn new(setup: &Setup) -> Self {
+        let server = Server::start(setup.clone());
         server.with(USER, |account| {
             for (mailbox, count) in [("INBOX", 6), ("Work", 5), ("Archive/2026", 2)] {
                 account.create(mailbox);
@@ -160,7 +160,7 @@ impl Scene {
     }
 
     /// Runs until all is done, which must not take more than two runs.
-    fn recover(&self, title: &str, first: &str) {
+    pub(crate) fn recover(&self, title: &str, first: &str) {
         let mut said = vec![first.to_owned()];
         for _ in 0..2 {
             let run = self.world.sync(&[]);
@@ -189,7 +189,7 @@ impl Scene {
     }
 
     /// Both sides hold the same, and that is what was agreed on before, with the changes.
-    fn agree(&mut self, changed: &Changed, tolerance: Tolerance, when: &str) {
+    pub(crate) fn agree(&mut self, changed: &Changed, tolerance: Tolerance, when: &str) {
         let now = self.assert_same(when);
         let mut expected = std::mem::take(&mut self.agreed);
         for content in &changed.added {
@@ -232,12 +232,27 @@ impl Scene {
     }
 
     /// Changes both sides: new mail, flags, removals, a mailbox made, a mailbox deleted.
-    fn change(&self) -> Changed {
+    pub(crate) fn change(&self) -> Changed {
         let mut changed = Changed::default();
         self.server
             .with(USER, |account| change_server(account, self.step, &mut changed));
         self.change_disk(&mut changed);
         changed
+    }
+
+    /// Delivers so many messages of about that many bytes on disk.
+    pub(crate) fn deliver_to(&self, mailbox: &str, count: usize, bytes: usize) {
+        for nth in 0..count {
+            let mail = mail(&format!("large {nth}"));
+            let text =
+                String::from_utf8_lossy(&mail.bytes).replace("\r\n", "\n") + &"0123456789abcde\n".repeat(bytes / 16);
+            local::deliver(
+                &self.world.maildir.join(mailbox),
+                text.as_bytes(),
+                mail.date.seconds,
+                Some("S"),
+            );
+        }
     }
 
     fn change_disk(&self, changed: &mut Changed) {

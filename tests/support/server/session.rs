@@ -118,6 +118,9 @@ impl Session {
             }
         }
         let mut instead = incoming.refused.take();
+        if incoming.pipelined && self.shared.setup.bears_no_company {
+            instead = Some(Reply::bad("I am not done yet"));
+        }
         for (_, what) in faults.iter().filter(|(point, _)| *point == Point::BeforeExecution) {
             match what {
                 What::Cut => {

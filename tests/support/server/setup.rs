@@ -192,6 +192,8 @@ pub struct Setup {
     pub append_limit: Option<usize>,
     /// All that an account may hold, in bytes.
     pub quota: Option<usize>,
+    /// A command that did not wait for the answer to the one before is refused as bad (HAZARDS 3).
+    pub bears_no_company: bool,
     /// How many logged-in connections a user may have.
     pub max_connections: Option<usize>,
     /// A session whose mailbox vanished gets NO to everything instead of BYE.
@@ -225,6 +227,7 @@ impl Default for Setup {
             parses_refused_literals: true,
             append_limit: None,
             quota: None,
+            bears_no_company: false,
             max_connections: None,
             gone_is_no: false,
             remembers_expunges: true,
