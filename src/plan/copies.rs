@@ -21,19 +21,22 @@ const COPIED: [&str; 2] = ["copied on the left", "copied on the right"];
 
 fn copies_of(input: &Input, open: &mut [Matched<'_>], of: Side, steps: &mut Vec<Step>) {
     let places = places(open);
-    let mut sources = sources(input, open, of);
+    let there = sources(input, open, of);
+    // Of two that are both new each keeps its own date, or a first upload would change them.
+    let mut arriving: HashMap<(Key, InternalDate), (MailboxId, Source)> = HashMap::new();
     let mut copies: BTreeMap<(MailboxId, MailboxId), Vec<Twin>> = BTreeMap::new();
     for (to, new) in fresh(open, of) {
         let matched = &mut open[places[&to]];
         let Some(key) = Key::of(&new, of).filter(|_| !matched.rests(of, new.id)) else {
             continue;
         };
-        if let Some((from, source)) = sources.get(&key).cloned() {
+        let dated = (key, new.date);
+        if let Some((from, source)) = there.get(&dated.0).or_else(|| arriving.get(&dated)).cloned() {
             matched.take(of, new.id);
             let (id, flags) = (new.id, new.flags);
             copies.entry((to, from)).or_default().push(Twin { source, id, flags });
         } else {
-            sources.insert(key, (to, Source::Arriving(new.id)));
+            arriving.insert(dated, (to, Source::Arriving(new.id)));
         }
     }
     let paths: HashMap<MailboxId, _> = input.mailboxes.iter().map(|view| (view.id, &view.path)).collect();
