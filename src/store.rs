@@ -93,8 +93,8 @@ pub trait Store: Source {
 /// How much identity material [`Source::envelopes`] is to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
-    /// The server's object id and nothing of the header; only where [`Source::names_objects`].
-    Object,
+    /// What needs no header: flags, internal date, size, and the server's object id where [`Source::names_objects`].
+    Look,
     /// The envelope key, from a few header fields.
     Key,
     /// The header digest too, from the whole header block.

@@ -79,7 +79,7 @@ fn identify_on_server(job: &Job<'_>, seen: &mut Observation, side: Side, lost: &
     let store = job.stores[side as usize];
     let named = store.names_objects();
     if named {
-        ask(job, seen, side, Depth::Object, |view| Some(new(view, side, lost)))?;
+        ask(job, seen, side, Depth::Look, |view| Some(new(view, side, lost)))?;
     }
     // Without a base, a message can have its partner in any mailbox.
     let everywhere = seen.base != Base::Agreed

@@ -38,7 +38,7 @@ impl Executor<'_> {
         let state = self.scene.state;
         let from = to.other();
         let unseen = !self.scene.stores[to as usize].keeps_flags();
-        if let (true, Some(id), false) = (unseen, id, given.is_empty()) {
+        if let (true, Some(id)) = (unseen, id) {
             self.sent.entry(mailbox).or_default().insert(id);
         }
         let target = Half {
@@ -46,7 +46,7 @@ impl Executor<'_> {
             flags: given,
             unseen,
             gone: Gone::No,
-            // What a server then tells as its size is not known yet, and need not be what was sent.
+            // What a server tells as its size need not be what was sent: it is looked at next.
             size: (!unseen).then_some(identity.size),
             ..Half::default()
         };

@@ -7,7 +7,7 @@ use super::notes::{one, settle_flags};
 use super::{Executor, joined};
 use crate::error::{Failure, Result};
 use crate::model::{Flags, Gone, IdSet, MailboxId, PairId, RawName, Side};
-use crate::plan::{Action, Step, first_sight};
+use crate::plan::{Action, Step};
 use crate::state::ProblemKey;
 use crate::store::{Done, Ticket, WriteJob};
 
@@ -56,39 +56,6 @@ impl Executor<'_> {
                 return Ok(());
             };
             executor.book_flags(side, batch, done)
-        })
-    }
-
-    /// Sees which flags messages hold that were just sent there. What is missing was dropped by the store; later it could
-    /// as well have been taken away by somebody.
-    pub(super) fn look_at_sent(&mut self, on: Side) -> Result<()> {
-        let mut jobs: [Vec<WriteJob>; 2] = Default::default();
-        let mut about = Vec::new();
-        for (id, ids) in std::mem::take(&mut self.sent) {
-            let Some(mailbox) = self.mailbox(id, on) else { continue };
-            let (ticket, add, remove) = (Ticket(about.len() as u64), Flags::none(), Flags::none());
-            about.push(id);
-            jobs[on as usize].push(WriteJob::Flags {
-                ticket,
-                mailbox,
-                ids,
-                add,
-                remove,
-            });
-        }
-        self.write(jobs, |executor, side, ticket, done| {
-            let (Done::Flags(seen), state) = (done, executor.scene.state) else {
-                return Ok(());
-            };
-            for (id, now) in seen {
-                if let Some(pair) = state
-                    .partner(about[ticket.0 as usize], side, id)?
-                    .filter(|p| p.half(side).unseen)
-                {
-                    state.set_base_flags(&pair, side, &first_sight(&pair.half(side).flags, &now))?;
-                }
-            }
-            Ok(())
         })
     }
 

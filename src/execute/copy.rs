@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::{Batch, Executor, joined};
 use crate::error::{Failure, Kind, Result};
-use crate::model::{IdSet, MailboxId, Side};
-use crate::plan::{Action, Step};
+use crate::model::{Half, IdSet, MailboxId, Side};
+use crate::plan::{Action, Step, first_sight};
 use crate::state::{Intent, IntentKind, IntentMessage, ProblemKey};
-use crate::store::{Done, IntentId, Meet, Outcome, ReadJob, Ticket, WriteJob};
+use crate::store::{Depth, Done, IntentId, Meet, Outcome, ReadJob, Ticket, WriteJob};
 
 /// So many messages are sent to a server under one row of the journal.
 const APPENDS: u64 = 500;
@@ -259,6 +259,31 @@ impl Executor<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Sees what a server made of the messages that were just sent there: its size, date and object id, by which they are
+    /// known again, and their flags. A flag that is missing was dropped by the server (HAZARDS 14); later it could as well
+    /// have been taken away by somebody.
+    pub(super) fn look_at_sent(&mut self, on: Side) -> Result<()> {
+        let sent = std::mem::take(&mut self.sent).into_iter();
+        let questions: Vec<_> = sent
+            .filter_map(|(id, ids)| Some((self.mailbox(id, on)?, ids)))
+            .collect();
+        if questions.is_empty() {
+            return Ok(());
+        }
+        let mut seen = Vec::new();
+        self.scene.stores[on as usize].envelopes(&questions, Depth::Look, &mut |envelope| seen.push(envelope))?;
+        let state = self.scene.state;
+        for envelope in seen {
+            if let Some(pair) = state.partner(envelope.mailbox, on, envelope.id)?
+                && pair.half(on).unseen
+            {
+                let flags = first_sight(&pair.half(on).flags, &envelope.flags);
+                state.set_half(pair.id, on, &Half::seen(&envelope, flags))?;
+            }
+        }
+        state.commit()
     }
 
     fn book_failed(&mut self, mailbox: MailboxId, from: Side, ids: &IdSet, failure: &Failure) -> Result<()> {

@@ -112,7 +112,7 @@ struct Executor<'a> {
     met: BTreeMap<(MailboxId, Side), IdSet>,
     /// Mailboxes in which nothing more is done in this run.
     blocked: BTreeSet<MailboxId>,
-    /// Messages that were sent with flags, of which a server can drop some without a word: looked at once they are there.
+    /// Messages that were sent to a server, looked at once they are there.
     sent: BTreeMap<MailboxId, IdSet>,
     /// Changes of flags that only showed while messages met.
     late: Vec<Step>,

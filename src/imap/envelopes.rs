@@ -64,7 +64,7 @@ impl Chunk for Wanted<'_> {
             return None;
         }
         let header = match self.depth {
-            Depth::Object => "",
+            Depth::Look => "",
             Depth::Key => " BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]",
             Depth::Header => " BODY.PEEK[HEADER]",
         };
@@ -91,7 +91,7 @@ impl Chunk for Wanted<'_> {
             Body::Text(header) => Some(header),
             _ => None,
         };
-        let answers = header.is_some() || (self.depth == Depth::Object && fetch.object.is_some());
+        let answers = header.is_some() || (self.depth == Depth::Look && fetch.size.is_some());
         let Some(id) = fetch.uid.filter(|_| answers) else {
             // Somebody changed a flag, or there is no header to see.
             return true;

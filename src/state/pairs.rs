@@ -5,8 +5,8 @@ use rusqlite::{Connection, Row};
 use super::{State, failed, keywords, prefix, side_of};
 use crate::error::Result;
 use crate::model::{
-    ContentDigest, EnvelopeKey, Flags, Gone, Half, HeaderDigest, Id, IdSet, InternalDate, MailboxId, MailboxPath,
-    ObjectId, Pair, PairId, Side,
+    ContentDigest, EnvelopeKey, Gone, Half, HeaderDigest, Id, IdSet, InternalDate, MailboxId, MailboxPath, ObjectId,
+    Pair, PairId, Side,
 };
 
 const SELECT: &str = "SELECT p.id, p.mailbox, p.size, p.content, p.header, p.envelope,
@@ -185,19 +185,6 @@ impl State {
     /// Writes one half of a pair anew.
     pub fn set_half(&self, pair: PairId, side: Side, half: &Half) -> Result<()> {
         update_half(&self.conn(), pair, side, half).map(drop).map_err(failed)
-    }
-
-    /// Writes what a side was seen to hold.
-    pub fn set_base_flags(&self, pair: &Pair, side: Side, flags: &Flags) -> Result<()> {
-        self.set_half(
-            pair.id,
-            side,
-            &Half {
-                flags: flags.clone(),
-                unseen: false,
-                ..pair.half(side).clone()
-            },
-        )
     }
 
     /// Marks a message as gone from a side, or as there again.
