@@ -88,6 +88,12 @@ pub trait Store: Source {
     /// What is still there of deliveries that were begun under `intents` and maybe not committed (a Maildir finds them by
     /// the names it gave them). Used after a dirty stop only; a server answers with nothing.
     fn delivered(&self, intents: &[(IntentId, Mailbox)]) -> Result<Vec<Delivered>>;
+
+    /// Waits, not for long, until what a run that was cut off had sent has come to its end, as far as that can be seen. Used
+    /// after a dirty stop only; most stores have nothing that outlives us.
+    fn calm_down(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// How much identity material [`Source::envelopes`] is to ask for.

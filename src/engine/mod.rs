@@ -8,6 +8,7 @@ mod courtesy;
 mod footing;
 mod identify;
 mod observe;
+mod quiet;
 mod summary;
 mod survey;
 
@@ -92,6 +93,7 @@ pub fn run(job: &Job<'_>) -> (Finished, Result<()>) {
 fn steps(job: &Job<'_>, finished: &mut Finished) -> Result<()> {
     (job.watch)(Event::Looking);
     if !job.dry_run {
+        quiet::wait(job)?;
         let names = survey::names(job.state)?;
         finished.outcome.paired += execute::recover(job.state, job.stores, &names, job.run)?;
     }

@@ -9,6 +9,7 @@
 //! | `names` `survey` | which mailboxes there are |
 //! | `selected` `changes` `slot` `reading` `envelopes` `fetch` | what is in them |
 //! | `write` `append` `sought` `marks` `proof` `remove` `moves` `mailboxes` | changing it |
+//! | `quiet` | waiting for what a dead run had sent |
 //! | `quirks` | what single servers do differently |
 //!
 //! What holds everywhere: commands go out before earlier ones are answered, within a window that cannot deadlock; what
@@ -44,6 +45,7 @@ mod names;
 mod pipeline;
 mod pool;
 mod proof;
+mod quiet;
 mod quirks;
 mod reading;
 mod remove;

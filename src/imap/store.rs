@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use super::{Imap, changes, envelopes, fetch, survey, write};
+use super::{Imap, changes, envelopes, fetch, quiet, survey, write};
 use crate::error::Result;
 use crate::model::{Checkpoint, Envelope, IdSet, Mailbox, News, Since, Status, Survey};
 use crate::spool::SpoolTarget;
@@ -58,5 +58,9 @@ impl Store for Imap {
 
     fn delivered(&self, _intents: &[(IntentId, Mailbox)]) -> Result<Vec<Delivered>> {
         Ok(Vec::new())
+    }
+
+    fn calm_down(&self) -> Result<()> {
+        quiet::wait(&self.account)
     }
 }

@@ -20,6 +20,8 @@ const MAILBOXES: [&str; 3] = ["INBOX", "Work", "Work/2026"];
 const MESSAGES: usize = 60;
 /// New messages in a round, over all mailboxes.
 const NEW: usize = 36;
+/// The same where they are sent: so many that the server is at it for a while after its client has died.
+const SENT: usize = 210;
 /// Messages removed, or moved, in a round and on a side: no more than a guard lets through.
 const SOME: usize = 9;
 
@@ -54,8 +56,8 @@ struct Story {
     number: usize,
     /// What must be there, on both sides, once each.
     contents: BTreeSet<[u8; 32]>,
-    /// How long a run takes that does the same and is not killed.
-    usual: Duration,
+    /// How many commands and bytes such a run takes that is not killed.
+    usual: (usize, u64),
     /// What such a run says when it is not cut.
     usual_traffic: BTreeMap<Doing, Traffic>,
     /// Runs that were killed before they were over.
@@ -71,7 +73,7 @@ impl Story {
             chance: Chance::new(seed),
             number: 0,
             contents: BTreeSet::new(),
-            usual: Duration::ZERO,
+            usual: (0, 0),
             usual_traffic: BTreeMap::new(),
             killed: 0,
             reruns: 0,
@@ -125,7 +127,7 @@ impl Story {
     fn change(&mut self, doing: Doing) {
         match doing {
             Doing::Pulling => self.add_to_server(NEW),
-            Doing::Pushing => self.add_to_disk(NEW),
+            Doing::Pushing => self.add_to_disk(SENT),
             Doing::Removing => {
                 self.add_to_server(2 * SOME);
                 self.remove();
@@ -209,22 +211,37 @@ impl Story {
         );
     }
 
-    /// Changes, a run that is killed at a random moment, and a rerun at once.
+    /// Changes, a run that is killed when it has come a random part of its way, and a rerun at once.
     fn kill(&mut self, doing: Doing, round: usize) {
         self.change(doing);
+        self.scene.proxy.take();
         if round == 0 {
             let run = self.scene.world.sync(&[]);
             assert_eq!(run.exit, 0, "{run:#?}");
-            self.usual = run.took;
+            self.usual = self.scene.proxy.progress();
             return self.check("not killed");
         }
+        let (commands, bytes) = self.usual;
+        let (by_commands, commands) = (self.chance.happens(50), self.chance.below(commands));
+        let bytes = self.chance.below(bytes as usize) as u64;
         let mut child = self.scene.world.spawn(&["sync"]);
-        let when = self.usual.mul_f64(self.chance.below(1000) as f64 / 1000.0);
-        std::thread::sleep(when);
-        self.killed += usize::from(child.try_wait().expect("a child").is_none());
+        let over = loop {
+            let now = self.scene.proxy.progress();
+            let far = if by_commands { now.0 > commands } else { now.1 > bytes };
+            let over = child.try_wait().expect("a child").is_some();
+            if far || over {
+                break over;
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        };
+        std::thread::sleep(Duration::from_micros(self.chance.below(3000) as u64));
+        self.killed += usize::from(!over && child.try_wait().expect("a child").is_none());
         child.kill().expect("SIGKILL");
         child.wait().expect("a child");
-        let title = format!("{doing:?}, round {round}, killed after {when:?}");
+        let title = format!(
+            "{doing:?}, round {round}, killed after {:?}",
+            self.scene.proxy.progress()
+        );
         self.run_until_done(&title);
         self.settle(&title);
     }

@@ -120,6 +120,12 @@ impl Proxy {
         std::mem::take(&mut shared.traffic)
     }
 
+    /// How many commands, and how many bytes both ways, went through since the last [`Self::take`].
+    pub(crate) fn progress(&self) -> (usize, u64) {
+        let traffic = &self.shared.lock().expect("no panic").traffic;
+        (traffic.commands.len(), traffic.sent + traffic.received)
+    }
+
     /// How many connections were made since the last [`Self::take`].
     pub(crate) fn peek_connections(&self) -> u64 {
         self.shared.lock().expect("no panic").traffic.connections

@@ -1,0 +1,20 @@
+//! After a run that was cut off: the dead are given time to rest.
+//!
+//! A server's session outlives its client: it goes on with what it had been sent, most often for some milliseconds. Who
+//! looks meanwhile sees half of it, and sends the rest a second time. What comes even later is told by the journal.
+
+use super::Job;
+use crate::error::Result;
+use crate::model::Side;
+
+/// Waits where the run before this one left something open that it may have sent.
+pub(super) fn wait(job: &Job<'_>) -> Result<()> {
+    let intents = job.state.open_intents()?;
+    for side in Side::BOTH {
+        let fresh = |run: i64| run < job.run && run + 1 >= job.run;
+        if intents.iter().any(|intent| intent.side == side && fresh(intent.run)) {
+            job.stores[side as usize].calm_down()?;
+        }
+    }
+    Ok(())
+}
