@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Job;
 use super::observe::Observation;
+use super::{Job, twins};
 use crate::error::Result;
 use crate::model::{Envelope, Gone, Id, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
 use crate::plan::{Base, Now, Presence, View, Waiting};
@@ -30,6 +30,7 @@ pub(super) fn identify(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
             identify_on_server(job, seen, side, &lost[side as usize])?;
         }
     }
+    twins::settle(job, seen)?;
     for view in &seen.views {
         for side in Side::BOTH {
             for waiting in &view.waiting[side as usize] {
@@ -122,7 +123,8 @@ fn void_rows(job: &Job<'_>, view: &mut View) -> Result<()> {
         let Some(side) = Side::BOTH.into_iter().find(|&side| pair.half(side).id.is_some()) else {
             continue;
         };
-        let gone = pair.half(side).gone != Gone::No
+        // One half that is gone is not unknown.
+        let gone = Side::BOTH.iter().any(|&side| pair.half(side).gone != Gone::No)
             || view
                 .touched
                 .iter()
@@ -134,7 +136,7 @@ fn void_rows(job: &Job<'_>, view: &mut View) -> Result<()> {
     Ok(())
 }
 
-fn without_key(view: &View, side: Side) -> IdSet {
+pub(super) fn without_key(view: &View, side: Side) -> IdSet {
     let new = view.waiting[side as usize].iter();
     new.filter_map(|waiting| match waiting {
         Waiting::New(envelope) if envelope.envelope.is_none() && envelope.header.is_none() => Some(envelope.id),
@@ -144,7 +146,7 @@ fn without_key(view: &View, side: Side) -> IdSet {
 }
 
 /// Asks one side in one go, and puts the answers in place of what was known of the same messages.
-fn ask(
+pub(super) fn ask(
     job: &Job<'_>,
     seen: &mut Observation,
     side: Side,

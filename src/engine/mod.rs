@@ -4,6 +4,7 @@
 //! `sync` opens an account's stores and state, and makes the report.
 
 pub mod account;
+mod contents;
 mod courtesy;
 mod footing;
 mod identify;
@@ -11,6 +12,7 @@ mod observe;
 mod quiet;
 mod summary;
 mod survey;
+mod twins;
 
 use std::collections::BTreeMap;
 
@@ -196,6 +198,9 @@ fn move_checkpoints(job: &Job<'_>, seen: &Observation, finished: &Finished) -> R
         return job.state.commit();
     }
     observe::note_agreement(job.state)?;
+    if seen.settled == [true; 2] && outcome.failures.is_empty() && outcome.tainted.is_empty() {
+        job.state.note_clean_run(job.run)?;
+    }
     let full: BTreeMap<_, _> = seen.listed_in_full.iter().map(|key| (*key, now())).collect();
     for (mailbox, side, checkpoint) in &seen.checkpoints {
         let key = (*mailbox, *side);

@@ -9,7 +9,7 @@ use super::{Batch, Executor, joined};
 use crate::error::{Failure, Kind, Result};
 use crate::model::{Half, IdSet, MailboxId, Side};
 use crate::plan::{Action, Step, first_sight};
-use crate::state::{Intent, IntentKind, IntentMessage, ProblemKey};
+use crate::state::{Intent, IntentKind, IntentMessage, ProblemKey, now};
 use crate::store::{Depth, Done, IntentId, Meet, Outcome, ReadJob, Ticket, WriteJob};
 
 /// So many messages are sent to a server under one row of the journal.
@@ -103,11 +103,7 @@ impl Executor<'_> {
             .iter()
             .filter_map(|id| {
                 let waiting = scene.waiting.get(&(mailbox, to.other(), id))?;
-                Some(IntentMessage {
-                    id,
-                    content: waiting.content?,
-                    envelope: waiting.envelope,
-                })
+                Some(IntentMessage::seen(waiting))
             })
             .collect();
         let intent = Intent {
@@ -119,6 +115,7 @@ impl Executor<'_> {
             ids: ids.clone(),
             next_id: scene.next_ids.get(&(mailbox, to)).copied(),
             run: scene.run,
+            begun: now(),
         };
         scene.state.open_intent(&intent, &messages)
     }

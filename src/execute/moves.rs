@@ -7,7 +7,7 @@ use super::notes::one;
 use crate::error::Result;
 use crate::model::{Flags, Gone, Half, Id, IdSet, Keyword, Known, MailboxId, Pair, Side, System};
 use crate::plan::{Action, Match, Move, Step, first_sight};
-use crate::state::{Intent, IntentKind, ProblemKey};
+use crate::state::{Intent, IntentKind, IntentMessage, ProblemKey, now};
 use crate::store::{Done, IntentId, Ticket, WriteJob};
 
 /// Messages of one job, by their ids in the mailbox that they come from.
@@ -288,6 +288,15 @@ impl Executor<'_> {
     /// The journal before the effect.
     pub(super) fn open_move<T>(&self, kind: IntentKind, batch: &Batch<T>) -> Result<IntentId> {
         let scene = &self.scene;
+        let mut messages = Vec::new();
+        for &id in batch.open.keys() {
+            let pair = scene.state.partner(batch.from, batch.on, id)?;
+            let seen = scene.waiting.get(&(batch.from, batch.on, id));
+            messages.extend(
+                pair.map(|pair| IntentMessage::paired(id, &pair))
+                    .or_else(|| seen.map(IntentMessage::seen)),
+            );
+        }
         let intent = Intent {
             id: IntentId(0),
             kind,
@@ -297,8 +306,9 @@ impl Executor<'_> {
             ids: batch.ids(),
             next_id: scene.next_ids.get(&(batch.to, batch.on)).copied(),
             run: scene.run,
+            begun: now(),
         };
-        scene.state.open_intent(&intent, &[])
+        scene.state.open_intent(&intent, &messages)
     }
 }
 

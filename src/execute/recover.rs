@@ -1,19 +1,19 @@
 //! After a dirty stop: settles each open intent by looking.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Names;
 use crate::error::Result;
 use crate::model::{Half, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
-use crate::state::{IntentKind, State};
+use crate::state::{IntentKind, State, now};
 use crate::store::{Delivered, IntentId, Store};
 
 /// Adopts what arrived under intents that a cut run left open, and closes those of which nothing can be under way any
 /// more. What did not arrive is told as new again by the source and is sent again.
 ///
-/// An append that may have been sent is recognised by its content, since in a mailbox with unpaired mail on both sides
-/// nothing is uploaded before what is there was compared. Its intent stays open for two runs, since a dead client's
-/// session can still be executing it.
+/// What may have been sent to a server is recognised by its content, since in a mailbox with unpaired mail on both sides
+/// nothing is uploaded before what is there was compared. Its intent stays open for a while, so that what the dead
+/// client's session does later is known again too.
 pub fn recover(state: &State, stores: [&dyn Store; 2], names: &BTreeMap<MailboxId, Names>, run: i64) -> Result<u64> {
     let mut adopted = 0;
     for side in Side::BOTH {
@@ -37,14 +37,15 @@ pub fn recover(state: &State, stores: [&dyn Store; 2], names: &BTreeMap<MailboxI
                 adopted += u64::from(adopt(state, mailbox, side, &found)?);
             }
         }
-        settle(state, side, stores[side as usize], &open, &lost, run)?;
+        settle(state, side, stores[side as usize], &open, &lost)?;
     }
     state.commit()?;
     Ok(adopted)
 }
 
-/// So many runs an append that may have been sent stays in the journal.
-const GRACE: i64 = 2;
+/// So long, in seconds, what may have been sent stays in the journal, and for one clean run at least: a dead client's
+/// session can still be executing it (DESIGN 8a).
+const GRACE: i64 = 86_400;
 
 fn settle(
     state: &State,
@@ -52,17 +53,17 @@ fn settle(
     store: &dyn Store,
     open: &[crate::state::Intent],
     lost: &BTreeMap<IntentId, IdSet>,
-    run: i64,
 ) -> Result<()> {
-    let mut closed = BTreeSet::new();
     for intent in open {
-        // The source may not tell of these again by itself: its mailbox looks untouched.
+        // The source may not tell of these again by itself: its mailbox looks untouched. Said once; the intent may stay.
         if let (IntentKind::Copy, Some(ids)) = (intent.kind, lost.get(&intent.id)) {
             state.add_pending_unpaired(intent.mailbox, side.other(), ids)?;
         }
-        let may_be_under_way = !store.keeps_flags() && intent.run + GRACE >= run;
-        if !may_be_under_way && closed.insert(intent.id) {
+        let quiet = state.last_clean_run()?.is_some_and(|clean| clean > intent.run) && now() - intent.begun > GRACE;
+        if store.keeps_flags() || quiet {
             state.close_intent(intent.id)?;
+        } else if !intent.ids.is_empty() {
+            state.see_to_intent(intent.id)?;
         }
     }
     Ok(())

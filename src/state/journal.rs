@@ -1,8 +1,8 @@
 //! The journal: what is about to be done, committed before it is done.
 
-use super::{State, failed, now, side_of};
+use super::{State, failed, side_of};
 use crate::error::Result;
-use crate::model::{ContentDigest, EnvelopeKey, Id, IdSet, MailboxId, Side};
+use crate::model::{ContentDigest, Envelope, EnvelopeKey, HeaderDigest, Id, IdSet, MailboxId, Pair, Side};
 use crate::store::IntentId;
 
 /// What an intent is about to do.
@@ -45,23 +45,49 @@ pub struct Intent {
     pub source: Option<MailboxId>,
     /// On which side.
     pub side: Side,
-    /// Which messages, by their ids where they come from.
+    /// Which messages, by their ids where they come from; once recovery has seen to them, none.
     pub ids: IdSet,
     /// The id that the next new message of the mailbox would have got when it was written.
     pub next_id: Option<Id>,
     /// The run that wrote it.
     pub run: i64,
+    /// When it was written, in seconds since 1970.
+    pub begun: i64,
 }
 
-/// A message of an intent to append, by which its copy is known again.
+/// A message of an intent, by which its copy is known again.
 #[derive(Clone, Copy, Debug)]
 pub struct IntentMessage {
-    /// Its id on the source's side.
+    /// Its id where it comes from.
     pub id: Id,
-    /// Its content.
-    pub content: ContentDigest,
+    /// Its content, where known before it was sent.
+    pub content: Option<ContentDigest>,
     /// Its envelope key.
     pub envelope: Option<EnvelopeKey>,
+    /// Its header digest.
+    pub header: Option<HeaderDigest>,
+}
+
+impl IntentMessage {
+    /// Of a message that was looked at.
+    pub fn seen(envelope: &Envelope) -> Self {
+        Self {
+            id: envelope.id,
+            content: envelope.content,
+            envelope: envelope.envelope,
+            header: envelope.header,
+        }
+    }
+
+    /// Of a pair, by its id on that side.
+    pub fn paired(id: Id, pair: &Pair) -> Self {
+        Self {
+            id,
+            content: Some(pair.content),
+            envelope: pair.envelope,
+            header: Some(pair.header),
+        }
+    }
 }
 
 impl State {
@@ -80,13 +106,20 @@ impl State {
                     intent.side as u8,
                     intent.ids.to_string(),
                     intent.next_id.map(|id| id as i64),
-                    now(),
+                    intent.begun,
                     intent.source.map(|source| source.0),
                 ))?;
-            let mut add =
-                conn.prepare_cached("INSERT INTO intent_message (intent, id, content, envelope) VALUES (?,?,?,?)")?;
+            let mut add = conn.prepare_cached(
+                "INSERT INTO intent_message (intent, id, content, envelope, header) VALUES (?,?,?,?,?)",
+            )?;
             for message in messages {
-                add.execute((id, message.id as i64, message.content.0, message.envelope.map(|e| e.0)))?;
+                add.execute((
+                    id,
+                    message.id as i64,
+                    message.content.map(|c| c.0),
+                    message.envelope.map(|e| e.0),
+                    message.header.map(|h| h.0),
+                ))?;
             }
             Ok(id)
         };
@@ -96,7 +129,7 @@ impl State {
     /// All open intents, oldest first.
     pub fn open_intents(&self) -> Result<Vec<Intent>> {
         let rows = self.rows(
-            "SELECT id, kind, mailbox, side, ids, next_id, run, source FROM intent ORDER BY id",
+            "SELECT id, kind, mailbox, side, ids, next_id, run, source, begun FROM intent ORDER BY id",
             [],
             |row| {
                 let (kind, ids): (String, String) = (row.get(1)?, row.get(4)?);
@@ -110,6 +143,7 @@ impl State {
                         next_id: row.get::<_, Option<i64>>(5)?.map(|id| id as u64),
                         run: row.get(6)?,
                         source: row.get::<_, Option<u32>>(7)?.map(MailboxId),
+                        begun: row.get(8)?,
                     })
                 }))
             },
@@ -118,6 +152,39 @@ impl State {
             .flatten()
             .collect::<rusqlite::Result<_>>()
             .map_err(failed)
+    }
+
+    /// The messages of an open intent, ascending by id.
+    pub fn intent_messages(&self, intent: IntentId) -> Result<Vec<IntentMessage>> {
+        self.rows(
+            "SELECT id, content, envelope, header FROM intent_message WHERE intent=? ORDER BY id",
+            [intent.0 as i64],
+            |row| {
+                Ok(IntentMessage {
+                    id: row.get::<_, i64>(0)? as u64,
+                    content: row.get::<_, Option<[u8; 16]>>(1)?.map(ContentDigest),
+                    envelope: row.get::<_, Option<[u8; 16]>>(2)?.map(EnvelopeKey),
+                    header: row.get::<_, Option<[u8; 16]>>(3)?.map(HeaderDigest),
+                })
+            },
+        )
+    }
+
+    /// Recovery has seen to the messages of an intent that stays open, since its effect may still be under way.
+    pub fn see_to_intent(&self, id: IntentId) -> Result<()> {
+        self.execute("UPDATE intent SET ids='' WHERE id=?", [id.0 as i64])
+            .map(drop)
+    }
+
+    /// Closes all intents about a mailbox: its ids mean nothing any more, or it is no more.
+    pub(super) fn close_intents(&self, mailbox: MailboxId) -> Result<()> {
+        let of = "SELECT id FROM intent WHERE mailbox=?1 OR source=?1";
+        self.execute(
+            &format!("DELETE FROM intent_message WHERE intent IN ({of})"),
+            [mailbox.0],
+        )?;
+        self.execute("DELETE FROM intent WHERE mailbox=?1 OR source=?1", [mailbox.0])
+            .map(drop)
     }
 
     /// Closes an intent: its outcome stands in the base rows, or it is known that nothing came of it.

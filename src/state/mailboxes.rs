@@ -161,9 +161,10 @@ impl State {
 
     /// Forgets a mailbox that neither side has, with everything known of its messages. Its number is not used again.
     pub fn forget_mailbox(&self, mailbox: MailboxId) -> Result<()> {
-        for table in ["place", "pair", "pending", "problem", "file", "intent"] {
+        for table in ["place", "pair", "pending", "problem", "file"] {
             self.execute(&format!("DELETE FROM {table} WHERE mailbox=?"), [mailbox.0])?;
         }
+        self.close_intents(mailbox)?;
         self.execute("DELETE FROM mailbox WHERE id=?", [mailbox.0]).map(drop)
     }
 }

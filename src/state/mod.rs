@@ -57,7 +57,7 @@ impl State {
     /// Opens `path`. Upgrades an older layout, refuses a newer one, and refuses a damaged file rather than guess.
     pub fn open(path: &Path, purpose: Purpose) -> Result<Self> {
         let in_memory = purpose != Purpose::Run && !path.exists();
-        let mut conn = if in_memory {
+        let conn = if in_memory {
             Connection::open_in_memory()
         } else {
             Connection::open_with_flags(
@@ -67,6 +67,15 @@ impl State {
         }
         .map_err(failed)?;
         conn.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
+        Self::begin(conn, purpose != Purpose::Run)
+    }
+
+    /// One that lives as long as the value, for tests.
+    pub fn in_memory() -> Result<Self> {
+        Self::begin(Connection::open_in_memory().map_err(failed)?, false)
+    }
+
+    fn begin(mut conn: Connection, frozen: bool) -> Result<Self> {
         // FULL: an intent must be on disk before its effect begins.
         conn.execute_batch(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096",
@@ -77,7 +86,7 @@ impl State {
         conn.execute_batch("BEGIN").map_err(failed)?;
         Ok(Self {
             conn: Mutex::new(conn),
-            frozen: AtomicBool::new(purpose != Purpose::Run),
+            frozen: AtomicBool::new(frozen),
             file_ids: Mutex::new(0..0),
         })
     }
@@ -93,6 +102,13 @@ impl State {
     /// Makes nothing durable any more, as if the process had been killed at this very point; for tests of that.
     pub fn freeze(&self) {
         self.frozen.store(true, Ordering::SeqCst);
+    }
+
+    /// Goes back to what was last made durable, as the next process would find it.
+    pub fn thaw(&self) -> Result<()> {
+        self.frozen.store(false, Ordering::SeqCst);
+        *self.file_ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = 0..0;
+        self.conn().execute_batch("ROLLBACK; BEGIN").map_err(failed)
     }
 
     fn conn(&self) -> MutexGuard<'_, Connection> {

@@ -240,6 +240,8 @@ impl State {
             "DELETE FROM problem WHERE mailbox=? AND side=? AND id IS NOT NULL",
             (mailbox.0, side as u8),
         )?;
+        // What was noted about these ids proves nothing any more.
+        self.close_intents(mailbox)?;
         // What has an id on neither side is known of no message.
         self.execute(
             "DELETE FROM pair WHERE mailbox=? AND l_id IS NULL AND r_id IS NULL",

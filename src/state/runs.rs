@@ -18,6 +18,8 @@ pub struct RunRow {
     pub exit: Option<i64>,
 }
 
+const CLEAN: &str = "clean-run";
+
 impl State {
     /// Begins a run and gives its number.
     pub fn begin_run(&self, command: &str) -> Result<i64> {
@@ -34,6 +36,16 @@ impl State {
             (now(), exit, report, id),
         )
         .map(drop)
+    }
+
+    /// Notes that a run saw all of both sides and did all that it had planned.
+    pub fn note_clean_run(&self, id: i64) -> Result<()> {
+        self.set_fact(CLEAN, &id.to_string())
+    }
+
+    /// The last such run.
+    pub fn last_clean_run(&self) -> Result<Option<i64>> {
+        Ok(self.fact(CLEAN)?.and_then(|id| id.parse().ok()))
     }
 
     /// The last run that was begun.

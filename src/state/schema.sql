@@ -57,9 +57,9 @@ CREATE TABLE intent (
   source INTEGER, -- the mailbox of the same side that the messages come from; NULL: they come from the other side
   ids TEXT NOT NULL,
   next_id INTEGER, begun INTEGER NOT NULL);
--- The messages of an append, by which a copy that arrived is known again.
+-- The messages of an intent, by which a copy that arrived is known again.
 CREATE TABLE intent_message (
-  intent INTEGER NOT NULL, id INTEGER NOT NULL, content BLOB NOT NULL, envelope BLOB,
+  intent INTEGER NOT NULL, id INTEGER NOT NULL, content BLOB, envelope BLOB, header BLOB,
   PRIMARY KEY (intent, id)) WITHOUT ROWID;
 
 -- The files of a Maildir.

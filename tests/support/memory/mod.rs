@@ -4,6 +4,7 @@
 //! it can still execute later.
 
 mod sink;
+pub mod world;
 mod write;
 
 use std::collections::BTreeMap;
@@ -76,6 +77,8 @@ impl Nature {
 struct Kept {
     message: Message,
     object: u64,
+    /// The intent under which homing delivered it, and its id in the source: part of a file's name.
+    under: Option<(IntentId, Id)>,
 }
 
 /// A mailbox.
@@ -193,10 +196,11 @@ fn killed() -> Failure {
     Failure::account(Kind::Temporary, "killed")
 }
 
-/// The store.
+/// The store; a clone is the same store.
+#[derive(Clone)]
 pub struct Memory {
-    inner: Mutex<Inner>,
-    fuse: Mutex<Arc<Fuse>>,
+    inner: Arc<Mutex<Inner>>,
+    fuse: Arc<Mutex<Arc<Fuse>>>,
     nature: Nature,
 }
 
@@ -204,8 +208,8 @@ impl Memory {
     /// An empty store with an INBOX.
     pub fn new(nature: Nature) -> Self {
         let store = Self {
-            inner: Mutex::default(),
-            fuse: Mutex::new(Fuse::new(None, || ())),
+            inner: Arc::default(),
+            fuse: Arc::new(Mutex::new(Fuse::new(None, || ()))),
             nature,
         };
         store.create("INBOX");
@@ -252,17 +256,19 @@ impl Memory {
             .collect()
     }
 
-    /// Executes what a killed client had sent; gives how much that was.
-    pub fn execute_late(&self) -> usize {
+    /// Executes what a killed client had sent.
+    pub fn execute_late(&self) {
         let mut inner = self.inner();
-        let late = std::mem::take(&mut inner.late);
-        let count = late.len();
-        for late in late {
+        for late in std::mem::take(&mut inner.late) {
             match late {
                 Late::Append(name, message) => {
                     let object = inner.count();
                     if let Some(b) = inner.mailboxes.get_mut(&name) {
-                        b.put(Kept { message, object });
+                        b.put(Kept {
+                            message,
+                            object,
+                            under: None,
+                        });
                     }
                 }
                 Late::Copy(from, id, to) => {
@@ -273,7 +279,6 @@ impl Memory {
                 }
             }
         }
-        count
     }
 
     // What a user does.
@@ -298,7 +303,13 @@ impl Memory {
     /// Adds a message.
     pub fn add(&self, name: &str, message: Message) -> Option<Id> {
         let object = self.inner().count();
-        self.with(name, |b| b.put(Kept { message, object }))
+        self.with(name, |b| {
+            b.put(Kept {
+                message,
+                object,
+                under: None,
+            })
+        })
     }
 
     /// Changes the n-th message's flags.
@@ -439,6 +450,10 @@ impl Source for Memory {
         })
     }
 
+    fn names_objects(&self) -> bool {
+        self.nature.names_objects
+    }
+
     fn untouched(&self, status: &Status, checkpoint: &Checkpoint) -> bool {
         *status == checkpoint.token
     }
@@ -483,7 +498,7 @@ impl Source for Memory {
         Ok(())
     }
 
-    fn envelopes(&self, of: &[(Mailbox, IdSet)], _: Depth, found: &mut dyn FnMut(Envelope)) -> Result<()> {
+    fn envelopes(&self, of: &[(Mailbox, IdSet)], depth: Depth, found: &mut dyn FnMut(Envelope)) -> Result<()> {
         for (mailbox, ids) in of {
             self.step()?;
             let Some(b) = self.inner().mailboxes.get(&Self::name(mailbox)).cloned() else {
@@ -498,8 +513,8 @@ impl Source for Memory {
                     flags: message.flags,
                     date: message.date,
                     size: identity.size,
-                    envelope: identity.envelope,
-                    header: Some(identity.header),
+                    envelope: identity.envelope.filter(|_| depth >= Depth::Key),
+                    header: Some(identity.header).filter(|_| depth >= Depth::Header),
                     content: self.nature.maildir.then_some(identity.content),
                     object,
                 });
@@ -523,7 +538,7 @@ impl Source for Memory {
                     .mailboxes
                     .get(&Self::name(&job.from))
                     .and_then(|b| b.messages.get(&id).cloned());
-                let Some(Kept { message, object }) = message else {
+                let Some(Kept { message, object, .. }) = message else {
                     send(Done::Gone(IdSet::range(id..=id)));
                     continue;
                 };
@@ -569,7 +584,7 @@ impl Store for Memory {
     }
 
     fn target(&self, appends: SyncSender<WriteJob>) -> Box<dyn Target + '_> {
-        Box::new(Queue::new(appends))
+        Box::new(Queue::new(self, appends))
     }
 
     fn flush(&self) -> Result<()> {
@@ -588,8 +603,27 @@ impl Store for Memory {
         self.nature.maildir
     }
 
-    fn delivered(&self, _: &[(IntentId, Mailbox)]) -> Result<Vec<Delivered>> {
-        // The names of files say under which intent they came; a plain store in memory has none.
-        Ok(Vec::new())
+    fn delivered(&self, intents: &[(IntentId, Mailbox)]) -> Result<Vec<Delivered>> {
+        self.step()?;
+        let inner = self.inner();
+        let mut found = Vec::new();
+        for (intent, mailbox) in intents.iter().filter(|_| self.nature.maildir) {
+            let b = inner.mailboxes.get(&Self::name(mailbox));
+            for (&id, kept) in b.iter().flat_map(|b| &b.messages) {
+                if let Some((under, source)) = kept.under
+                    && under == *intent
+                {
+                    found.push(Delivered {
+                        intent: under,
+                        source,
+                        id,
+                        flags: kept.message.flags.clone(),
+                        date: kept.message.date,
+                        identity: digest(&kept.message.body),
+                    });
+                }
+            }
+        }
+        Ok(found)
     }
 }

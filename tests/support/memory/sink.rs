@@ -4,23 +4,31 @@ use std::io::{self, Cursor, Write};
 use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
 
+use super::{Memory, Message};
 use homing::error::Result;
 use homing::model::Identity;
 use homing::store::{Append, Head, Landing, ReadJob, Sink, Target, WriteJob};
 
-/// Hands every message to [`Store::write`] once it is whole.
-pub(super) struct Queue(Mutex<SyncSender<WriteJob>>);
+/// Hands every message to the writing side once it is whole; a Maildir delivers it at once.
+pub(super) struct Queue {
+    store: Memory,
+    appends: Mutex<SyncSender<WriteJob>>,
+}
 
 impl Queue {
-    pub(super) fn new(appends: SyncSender<WriteJob>) -> Self {
-        Self(Mutex::new(appends))
+    pub(super) fn new(store: &Memory, appends: SyncSender<WriteJob>) -> Self {
+        Self {
+            store: store.clone(),
+            appends: Mutex::new(appends),
+        }
     }
 }
 
 impl Target for Queue {
     fn begin(&self, job: &ReadJob, head: &Head) -> Result<Box<dyn Sink>> {
-        let appends = self.0.lock().unwrap().clone();
+        let appends = self.appends.lock().unwrap().clone();
         Ok(Box::new(Pouring {
+            store: self.store.clone(),
             job: job.clone(),
             head: head.clone(),
             body: Vec::new(),
@@ -31,6 +39,7 @@ impl Target for Queue {
 
 /// A message on its way in.
 struct Pouring {
+    store: Memory,
     job: ReadJob,
     head: Head,
     body: Vec<u8>,
@@ -52,6 +61,18 @@ impl Sink for Pouring {
     fn finish(self: Box<Self>, identity: &Identity) -> Result<Landing> {
         if let Some(id) = self.job.meet.as_ref().and_then(|meet| meet.take(&identity.content)) {
             return Ok(Landing::Met(id));
+        }
+        if self.store.nature.maildir {
+            let name = Memory::name(&self.job.to);
+            let flags = self.head.flags.clone();
+            let message = Message {
+                flags: flags.clone(),
+                date: self.head.date,
+                body: self.body,
+            };
+            let under = Some((self.job.intent, self.head.id));
+            let id = self.store.deliver(&name, message, under)?;
+            return Ok(Landing::Here(id, flags));
         }
         let append = Append {
             ticket: self.job.ticket,

@@ -5,7 +5,7 @@ use std::sync::mpsc::SyncSender;
 
 use homing::error::{Failure, Result};
 use homing::model::{Flags, Id, IdSet, Known, Mailbox, RawName};
-use homing::store::{Append, Done, Outcome, Ticket, WriteJob};
+use homing::store::{Append, Done, IntentId, Outcome, Ticket, WriteJob};
 
 use super::{Kept, Late, Memory, Message, digest};
 
@@ -123,7 +123,7 @@ impl Memory {
     }
 
     /// Puts a message in, as homing does; on a Maildir-like store it is safe only after the flush.
-    fn deliver(&self, name: &str, message: Message) -> Result<Id> {
+    pub(super) fn deliver(&self, name: &str, message: Message, under: Option<(IntentId, Id)>) -> Result<Id> {
         if let Err(killed) = self.step() {
             if !self.nature.maildir {
                 self.inner().late.push(Late::Append(name.into(), message));
@@ -133,7 +133,7 @@ impl Memory {
         let mut inner = self.inner();
         inner.writes += 1;
         let object = inner.count();
-        let kept = Kept { message, object };
+        let kept = Kept { message, object, under };
         let missing = || Failure::mailbox("no such mailbox");
         let b = inner.mailboxes.get_mut(name).ok_or_else(missing)?;
         if self.nature.maildir {
@@ -149,7 +149,7 @@ impl Memory {
     fn append(&self, append: Append, done: &SyncSender<Outcome>) -> Result<()> {
         let name = Self::name(&append.to);
         let (ticket, head, identity) = (append.ticket, append.head.clone(), append.identity.clone());
-        let id = self.deliver(&name, message_of(append))?;
+        let id = self.deliver(&name, message_of(append), None)?;
         // Killed between the effect and the answer.
         self.step()?;
         let flags = head.flags.clone();

@@ -1,0 +1,277 @@
+//! Copies that a dead client's session made, or still makes: known by the open intents, and never taken for new mail
+//! (DESIGN 8a "late twins").
+//!
+//! A server goes on executing what a killed client had sent. By then the next run may have sent it again, or the user may
+//! have deleted or moved the original. So what is new on that side, holds what an intent was about to put there and is more
+//! than the other side has, becomes a base row whose other half is gone: what follows from that is the planner's to say.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::identify::{ask, without_key};
+use super::observe::Observation;
+use super::{Job, contents};
+use crate::error::Result;
+use crate::model::{
+    ContentDigest, Envelope, EnvelopeKey, Flags, Gone, Half, HeaderDigest, Id, IdSet, Mailbox, MailboxId, Pair, PairId,
+    Side,
+};
+use crate::plan::{Now, Touched, View, Waiting};
+use crate::state::IntentKind;
+use crate::store::Depth;
+
+/// A message that may have been sent.
+struct Sent {
+    kind: IntentKind,
+    /// Into this mailbox.
+    mailbox: MailboxId,
+    /// The smallest id that it can have got there.
+    next_id: Option<Id>,
+    /// Its id where it comes from.
+    source: Id,
+    content: ContentDigest,
+    key: Key,
+}
+
+/// What proposes that two messages are one. Nothing is decided by it: the content is read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Envelope(EnvelopeKey),
+    Header(HeaderDigest),
+}
+
+impl Key {
+    fn of(envelope: Option<EnvelopeKey>, header: Option<HeaderDigest>) -> Option<Self> {
+        envelope.map(Self::Envelope).or(header.map(Self::Header))
+    }
+
+    fn of_waiting(waiting: &Waiting) -> Option<Self> {
+        match waiting {
+            Waiting::New(new) => Self::of(new.envelope, new.header),
+            Waiting::Void(pair) => Self::of_pair(pair),
+        }
+    }
+
+    fn of_pair(pair: &Pair) -> Option<Self> {
+        Self::of(pair.envelope, Some(pair.header))
+    }
+}
+
+/// Finds what open intents brought about and nobody waits for any more.
+pub(super) fn settle(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
+    for side in Side::BOTH {
+        // Files are found by the names that they were given.
+        if job.stores[side as usize].keeps_flags() {
+            continue;
+        }
+        let sent = sent(job, side)?;
+        if !sent.is_empty() {
+            settle_side(job, seen, side, &sent)?;
+        }
+    }
+    Ok(())
+}
+
+/// What may have been sent to that side.
+fn sent(job: &Job<'_>, side: Side) -> Result<Vec<Sent>> {
+    let mut sent = Vec::new();
+    for intent in job
+        .state
+        .open_intents()?
+        .into_iter()
+        .filter(|intent| intent.side == side)
+    {
+        for message in job.state.intent_messages(intent.id)? {
+            let mut content = message.content;
+            let mut key = Key::of(message.envelope, message.header);
+            // A server's message is known by its content only once it was transferred.
+            if let (None, IntentKind::Copy) = (content, intent.kind)
+                && let Some(pair) = job.state.partner(intent.mailbox, side.other(), message.id)?
+            {
+                (content, key) = (Some(pair.content), Key::of_pair(&pair));
+            }
+            sent.extend(content.zip(key).map(|(content, key)| Sent {
+                kind: intent.kind,
+                mailbox: intent.mailbox,
+                next_id: intent.next_id,
+                source: message.id,
+                content,
+                key,
+            }));
+        }
+    }
+    Ok(sent)
+}
+
+fn settle_side(job: &Job<'_>, seen: &mut Observation, side: Side, sent: &[Sent]) -> Result<()> {
+    if seen.views.iter().all(|view| view.added[side as usize].is_empty()) {
+        return Ok(());
+    }
+    wake(seen, side, sent);
+    for side in [side, side.other()] {
+        let depth = if job.stores[side as usize].keeps_flags() {
+            Depth::Header
+        } else {
+            Depth::Key
+        };
+        ask(job, seen, side, depth, |view| Some(unknown(view, side)))?;
+        ask(job, seen, side, Depth::Header, |view| Some(without_key(view, side)))?;
+    }
+    let mut found = Vec::new();
+    let mut questions: Vec<(Mailbox, IdSet)> = Vec::new();
+    for view in &seen.views {
+        let extra = beyond_the_other_side(view, side, sent);
+        let ids: IdSet = extra.iter().map(|new| new.id).collect();
+        let name = seen.names.get(&view.id).and_then(|names| names.mailbox(view.id, side));
+        if let (Some(mailbox), false) = (name, ids.is_empty()) {
+            questions.push((mailbox, ids));
+            found.extend(extra);
+        }
+    }
+    let contents = contents::read(job.stores[side as usize], questions)?;
+    for new in found {
+        if let Some(identity) = contents.get(&(new.mailbox, new.id)) {
+            let new = Envelope {
+                content: Some(identity.content),
+                header: Some(identity.header),
+                size: identity.size,
+                ..new
+            };
+            adopt(job, seen, side, sent, &new)?;
+        }
+    }
+    Ok(())
+}
+
+/// The original of what may have arrived need not wait for its next try.
+fn wake(seen: &mut Observation, side: Side, sent: &[Sent]) {
+    let from = side.other() as usize;
+    for view in seen
+        .views
+        .iter_mut()
+        .filter(|view| !view.added[side as usize].is_empty())
+    {
+        for sent in sent
+            .iter()
+            .filter(|sent| sent.kind == IntentKind::Copy && sent.mailbox == view.id)
+        {
+            if view.resting[from].remove(sent.source) {
+                view.added[from].insert(sent.source);
+            }
+        }
+    }
+}
+
+/// New messages of a view that nobody has looked at yet.
+fn unknown(view: &View, side: Side) -> IdSet {
+    let looked_at = view.waiting[side as usize].iter();
+    let known: IdSet = looked_at
+        .filter(|waiting| Key::of_waiting(waiting).is_some())
+        .filter_map(|waiting| waiting.id(side))
+        .collect();
+    view.added[side as usize].difference(&known)
+}
+
+/// New messages of that side that look like something sent, and are more than the other side has waiting: so they will
+/// not find a partner. The oldest come first.
+fn beyond_the_other_side(view: &View, side: Side, sent: &[Sent]) -> Vec<Envelope> {
+    let from = side.other();
+    let lost = view
+        .touched
+        .iter()
+        .filter(|touched| touched.now[side as usize] == Now::Gone && touched.now[from as usize] != Now::Gone);
+    let lost = lost.filter_map(|touched| Key::of_pair(&touched.pair));
+    let mut wanted: BTreeMap<Key, usize> = BTreeMap::new();
+    for key in view.waiting[from as usize]
+        .iter()
+        .filter_map(Key::of_waiting)
+        .chain(lost)
+    {
+        *wanted.entry(key).or_default() += 1;
+    }
+    let mut new: Vec<&Envelope> = view.waiting[side as usize]
+        .iter()
+        .filter_map(|waiting| match waiting {
+            Waiting::New(new) => Some(new),
+            Waiting::Void(_) => None,
+        })
+        .collect();
+    new.sort_by_key(|new| new.id);
+    let mut extra = Vec::new();
+    for new in new {
+        let Some(key) = Key::of(new.envelope, new.header).filter(|key| sent.iter().any(|sent| sent.key == *key)) else {
+            continue;
+        };
+        match wanted.get_mut(&key) {
+            Some(count) if *count > 0 => *count -= 1,
+            _ => extra.push(new.clone()),
+        }
+    }
+    extra
+}
+
+/// Makes a base row of a message that was sent, or leaves it as it is.
+fn adopt(job: &Job<'_>, seen: &mut Observation, side: Side, sent: &[Sent], new: &Envelope) -> Result<()> {
+    let same = || sent.iter().filter(|sent| Some(sent.content) == new.content);
+    let here = same().any(|sent| sent.mailbox == new.mailbox && sent.next_id.is_some_and(|next| new.id >= next));
+    if here {
+        let halves = [Half::seen(new, new.flags.clone()), gone(&new.flags)];
+        let row = row(new.mailbox, new, side, halves, new.size);
+        return note(job, seen, side.other(), row);
+    }
+    // Another client may have moved it already: then the original follows.
+    let mailboxes: HashMap<MailboxId, &View> = seen.views.iter().map(|view| (view.id, view)).collect();
+    let moved = same().filter(|sent| sent.kind == IntentKind::Copy && sent.mailbox != new.mailbox);
+    let original = moved.into_iter().find_map(|sent| {
+        let waiting = mailboxes.get(&sent.mailbox)?.waiting[side.other() as usize].iter();
+        waiting.into_iter().find_map(|waiting| match waiting {
+            Waiting::New(original) if original.id == sent.source && original.content == new.content => Some(original),
+            _ => None,
+        })
+    });
+    let Some(original) = original.cloned() else {
+        return Ok(());
+    };
+    let halves = [Half::seen(&original, original.flags.clone()), gone(&original.flags)];
+    let row = row(original.mailbox, &original, side.other(), halves, new.size);
+    note(job, seen, side, row)
+}
+
+fn gone(flags: &Flags) -> Half {
+    Half {
+        flags: flags.clone(),
+        gone: Gone::Pending,
+        ..Half::default()
+    }
+}
+
+/// A base row of a message that is on that side and no more on the other.
+fn row(mailbox: MailboxId, there: &Envelope, on: Side, [here, gone]: [Half; 2], size: u64) -> Pair {
+    Pair {
+        id: PairId(0),
+        mailbox,
+        halves: if on == Side::Left { [here, gone] } else { [gone, here] },
+        size,
+        content: there.content.unwrap_or(ContentDigest([0; 16])),
+        header: there.header.unwrap_or(HeaderDigest([0; 16])),
+        envelope: there.envelope,
+    }
+}
+
+/// Writes the row down, and shows it to the planner in place of the new message.
+fn note(job: &Job<'_>, seen: &mut Observation, gone: Side, mut pair: Pair) -> Result<()> {
+    let there = gone.other();
+    let Some(id) = pair.half(there).id else { return Ok(()) };
+    pair.id = job.state.add_pair(&pair)?;
+    job.state.settle(pair.mailbox, there, &IdSet::range(id..=id))?;
+    let Some(view) = seen.views.iter_mut().find(|view| view.id == pair.mailbox) else {
+        return Ok(());
+    };
+    view.added[there as usize].remove(id);
+    view.resting[there as usize].remove(id);
+    view.waiting[there as usize].retain(|waiting| !matches!(waiting, Waiting::New(new) if new.id == id));
+    view.pairs += 1;
+    let mut now = [Now::AsBase, Now::AsBase];
+    now[gone as usize] = Now::Gone;
+    view.touched.push(Touched { pair, now });
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! Two stores and a state that outlives crashes.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use homing::engine::{self, Job, Naming};
+use homing::error::Result;
+use homing::model::{Flags, InternalDate, MailboxPath, Role};
+use homing::plan::{Adoption, Policy};
+use homing::state::State;
+use homing::store::Stop;
+
+use super::{Fuse, Memory, Message, Nature};
+
+/// Names and scope: everything, under the same name.
+struct Same;
+
+impl Naming for Same {
+    fn includes(&self, _: &MailboxPath, _: &[Role]) -> bool {
+        true
+    }
+    fn acts_on(&self, _: &MailboxPath, _: &[Role]) -> bool {
+        true
+    }
+    fn to_left(&self, right: &MailboxPath) -> MailboxPath {
+        right.clone()
+    }
+    fn to_right(&self, left: &MailboxPath) -> MailboxPath {
+        left.clone()
+    }
+}
+
+/// How a run goes.
+pub struct Run {
+    pub policy: Policy,
+    /// Kill it at this step; beyond its end: let it finish.
+    pub kill: Option<u64>,
+    /// Something happens at that step.
+    pub event: Option<(u64, Box<dyn FnOnce() + Send>)>,
+    /// See [`engine::Job`].
+    pub empty_guard: u64,
+    pub max_delete_percent: u64,
+}
+
+impl Run {
+    /// One that nothing disturbs and no guard holds back.
+    pub fn calm(policy: Policy) -> Self {
+        Self {
+            policy,
+            kill: None,
+            event: None,
+            empty_guard: 0,
+            max_delete_percent: 100,
+        }
+    }
+}
+
+/// How a run ended.
+pub struct Ended {
+    pub finished: engine::Finished,
+    pub steps: u64,
+    pub killed: bool,
+}
+
+/// Two stores and the state between them.
+pub struct World {
+    pub stores: [Memory; 2],
+    pub state: Arc<State>,
+}
+
+impl World {
+    pub fn new(natures: [Nature; 2]) -> Self {
+        Self {
+            stores: natures.map(Memory::new),
+            state: Arc::new(State::in_memory().expect("a database")),
+        }
+    }
+
+    /// Runs once. A killed run is no error.
+    pub fn run(&self, how: Run) -> Result<Ended> {
+        let frozen = Arc::clone(&self.state);
+        let fuse = Fuse::new(how.kill, move || frozen.freeze());
+        if let Some((step, event)) = how.event {
+            fuse.at(step, event);
+        }
+        self.stores.iter().for_each(|store| store.set_fuse(&fuse));
+        let state = &*self.state;
+        let job = Job {
+            state,
+            stores: [&self.stores[0], &self.stores[1]],
+            naming: &Same,
+            policy: how.policy,
+            empty_guard: how.empty_guard,
+            max_delete_percent: how.max_delete_percent,
+            adopting: Adoption::No,
+            distrust: false,
+            dry_run: false,
+            run: state.begin_run("sync")?,
+            stop: Stop::default(),
+            watch: &|_| (),
+        };
+        let (finished, result) = engine::run(&job);
+        let killed = fuse.is_burnt();
+        told(|| {
+            let steps = finished.plan.steps.iter().map(|step| format!("\n    {step}"));
+            let end = if killed { "\n    killed" } else { "" };
+            format!("run:{}{end}", steps.collect::<String>())
+        });
+        if killed {
+            self.stores.iter().for_each(Memory::crash);
+            state.thaw()?;
+        } else {
+            state.commit()?;
+        }
+        match result {
+            Err(failure) if !(killed && failure.what == "killed") => Err(failure),
+            _ => Ok(Ended {
+                finished,
+                steps: fuse.steps(),
+                killed,
+            }),
+        }
+    }
+
+    /// How many changes homing made to either side.
+    pub fn writes(&self) -> u64 {
+        self.stores.iter().map(Memory::writes).sum()
+    }
+
+    /// What each side holds, in an order that does not depend on ids.
+    pub fn shapes(&self) -> [Shape; 2] {
+        [shape(&self.stores[0]), shape(&self.stores[1])]
+    }
+}
+
+/// Mailboxes and what is in them: body, flags and date of each message.
+pub type Shape = BTreeMap<String, Vec<(String, Flags, InternalDate)>>;
+
+fn shape(store: &Memory) -> Shape {
+    let sorted = |messages: Vec<Message>| {
+        let text = |m: Message| (String::from_utf8_lossy(&m.body).into_owned(), m.flags, m.date);
+        let mut all: Vec<_> = messages.into_iter().map(text).collect();
+        all.sort();
+        all
+    };
+    let contents = store.contents().into_iter();
+    contents.map(|(name, messages)| (name, sorted(messages))).collect()
+}
+
+thread_local! {
+    /// Whether to print what happens.
+    pub static TELLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Prints a line of what happens, when somebody wants to know.
+pub fn told(line: impl FnOnce() -> String) {
+    if TELLING.get() {
+        println!("{}", line());
+    }
+}
