@@ -3,6 +3,12 @@
 //! Header bytes are not the same on every server, so the two header hashes are made over a folded form (HAZARDS 17): field
 //! names in lower case, lines unfolded, runs of white space as one space, bytes from 0x80 up as `X`, CR and NUL dropped.
 //! They propose; only the content digest proves.
+//!
+//! mbsync and OfflineIMAP put a field of their own (`X-TUID`, `X-OfflineIMAP`) into the copies that they make, on either
+//! side. A message is the same with and without it: the content digest is over the message without these lines, and sizes
+//! are compared without them. Nothing is ever taken out of a copy because of that.
+
+use std::ops::Range;
 
 use crate::model::{ContentDigest, EnvelopeKey, HeaderDigest, Identity};
 
@@ -19,6 +25,10 @@ const TOOL_FIELDS: [&[u8]; 6] = [
     b"x-uid",
 ];
 
+/// Of these, the ones with which mbsync and OfflineIMAP mark their copies. mbox fields are not among them: a server may
+/// hold these as part of the message.
+const COPY_MARKS: [&[u8]; 2] = [b"x-tuid", b"x-offlineimap"];
+
 /// The fields of the envelope key, in the order in which they are hashed. The first must be there.
 const KEY_FIELDS: [&[u8]; 4] = [b"message-id", b"date", b"from", b"subject"];
 
@@ -27,6 +37,7 @@ const KEY_FIELDS: [&[u8]; 4] = [b"message-id", b"date", b"from", b"subject"];
 pub struct Digester {
     content: blake3::Hasher,
     size: u64,
+    marks: u64,
     header: Vec<u8>,
     in_header: bool,
     ends_in_cr: bool,
@@ -38,6 +49,7 @@ impl Default for Digester {
         Self {
             content: blake3::Hasher::new(),
             size: 0,
+            marks: 0,
             header: Vec::new(),
             in_header: true,
             ends_in_cr: false,
@@ -54,11 +66,12 @@ impl Digester {
 
     /// Takes in the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.content.update(bytes);
         self.size += bytes.len() as u64;
         self.look_for_bare_cr(bytes);
         if self.in_header {
             self.collect_header(bytes);
+        } else {
+            self.content.update(bytes);
         }
     }
 
@@ -75,19 +88,36 @@ impl Digester {
         // The blank line can lie across the border of two pieces: look again at the last bytes of what is there.
         let from = self.header.len().saturating_sub(3);
         let room = HEADER_LIMIT - self.header.len();
-        self.header.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        if let Some(end) = header_end(&self.header, from) {
-            self.header.truncate(end);
-            self.in_header = false;
-        } else if self.header.len() == HEADER_LIMIT {
-            self.in_header = false;
+        let (kept, beyond) = bytes.split_at(bytes.len().min(room));
+        self.header.extend_from_slice(kept);
+        let end = header_end(&self.header, from);
+        if end.is_some() || self.header.len() == HEADER_LIMIT {
+            let body = self.header.split_off(end.unwrap_or(HEADER_LIMIT));
+            self.end_header();
+            self.content.update(&body).update(beyond);
         }
     }
 
+    /// The header is complete, or as much of it as is looked at.
+    fn end_header(&mut self) {
+        self.in_header = false;
+        let mut from = 0;
+        for mark in copy_marks(&self.header) {
+            self.content.update(&self.header[from..mark.start]);
+            self.marks += mark.len() as u64;
+            from = mark.end;
+        }
+        self.content.update(&self.header[from..]);
+    }
+
     /// What the bytes taken in are known by.
-    pub fn finish(self) -> Identity {
+    pub fn finish(mut self) -> Identity {
+        if self.in_header {
+            self.end_header();
+        }
         Identity {
             size: self.size,
+            marks: self.marks,
             content: ContentDigest(first_16(&self.content.finalize())),
             header: header_digest(&self.header),
             envelope: envelope_key(&self.header),
@@ -126,7 +156,34 @@ pub fn envelope_key(header: &[u8]) -> Option<EnvelopeKey> {
 
 /// The content digest of a whole message in memory.
 pub fn content_digest(canonical: &[u8]) -> ContentDigest {
-    ContentDigest(first_16(&blake3::hash(canonical)))
+    let mut digester = Digester::new();
+    digester.update(canonical);
+    digester.finish().content
+}
+
+/// How many bytes of a header block are lines with which sync tools marked the copy.
+pub fn marks_size(header: &[u8]) -> u64 {
+    copy_marks(header).map(|mark| mark.len() as u64).sum()
+}
+
+/// The fields with which sync tools marked a copy, line ends included.
+fn copy_marks(header: &[u8]) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut at = 0;
+    let mut lines = header.split_inclusive(|&b| b == b'\n').peekable();
+    std::iter::from_fn(move || {
+        let first = lines.next()?;
+        let start = at;
+        at += first.len();
+        while let Some(more) = lines.next_if(|line| matches!(line.first(), Some(b' ' | b'\t'))) {
+            at += more.len();
+        }
+        Some((first, start..at))
+    })
+    .filter(|(first, _)| {
+        let name = first.split(|&b| b == b':').next().unwrap_or_default().trim_ascii_end();
+        COPY_MARKS.iter().any(|mark| name.eq_ignore_ascii_case(mark))
+    })
+    .map(|(_, range)| range)
 }
 
 fn first_16(hash: &blake3::Hash) -> [u8; 16] {
@@ -224,8 +281,21 @@ mod tests {
                 replaced("X-Other: 1\r\n", "X-Other: 1\r\nX-TUID: abc\r\n"),
                 true,
                 true,
+                true,
+            ),
+            (
+                replaced("X-Other: 1\r\n", "x-offlineIMAP: 1\r\n 2\r\nX-Other: 1\r\n"),
+                true,
+                true,
+                true,
+            ),
+            (
+                replaced("X-Other: 1\r\n", "X-Other: 1\r\nStatus: RO\r\n"),
+                true,
+                true,
                 false,
             ),
+            (replaced("body", "X-TUID: abc\r\nbody"), true, true, false),
             (replaced("Subject: a", "Subject: b"), false, false, false),
             (replaced("a\r\n  long", "a long"), true, true, false),
             (replaced("Message-ID", "Message-Id"), true, true, false),
@@ -237,6 +307,12 @@ mod tests {
             assert_eq!(now.envelope == base.envelope, key, "{shown}");
             assert_eq!(now.header == base.header, header, "{shown}");
             assert_eq!(now.content == base.content, content, "{shown}");
+            let size = now.size - now.marks;
+            assert!(!content || size == base.size, "{shown}");
+            assert_eq!(
+                marks_size(&mail),
+                now.marks + u64::from(mail.ends_with(b"X-TUID: abc\r\nbody\r\n")) * 13
+            );
         }
     }
 

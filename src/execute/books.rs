@@ -100,7 +100,8 @@ impl Executor<'_> {
             let target = Half {
                 id: Some(id),
                 flags: base_target,
-                size: Some(identity.size),
+                // As its own side told it: the two copies can differ in the marks of sync tools.
+                size: self.scene.waiting.get(&(mailbox, to, id)).map(|there| there.size),
                 ..Half::default()
             };
             let mut pair = base_row(mailbox, to, target, source, identity);
@@ -191,7 +192,7 @@ pub(super) fn row_of(mailbox: MailboxId, seen: [Option<&Envelope>; 2]) -> Pair {
         id: PairId(0),
         mailbox,
         halves: Default::default(),
-        size: whole.or(seen[0]).map_or(0, |seen| seen.size),
+        size: whole.or(seen[0]).map_or(0, |seen| seen.size.saturating_sub(seen.marks)),
         content: ContentDigest(known(|seen| seen.content.map(|c| c.0)).unwrap_or_default()),
         header: HeaderDigest(known(|seen| seen.header.map(|h| h.0)).unwrap_or_default()),
         envelope: known(|seen| seen.envelope.map(|e| e.0)).map(EnvelopeKey),
@@ -208,7 +209,7 @@ fn base_row(mailbox: MailboxId, to: Side, target: Half, source: Half, identity: 
         id: PairId(0),
         mailbox,
         halves,
-        size: identity.size,
+        size: identity.size - identity.marks,
         content: identity.content,
         header: identity.header,
         envelope: identity.envelope,

@@ -96,7 +96,7 @@ fn adopt(state: &State, mailbox: MailboxId, side: Side, found: &Delivered) -> Re
         id: PairId(0),
         mailbox,
         halves,
-        size: found.identity.size,
+        size: found.identity.size - found.identity.marks,
         content: found.identity.content,
         header: found.identity.header,
         envelope: found.identity.envelope,

@@ -9,7 +9,7 @@ use super::pool::Account;
 use super::reading::{self, Chunk};
 use super::response::{Body, Fetch};
 use crate::error::{Failure, Result};
-use crate::identity::{envelope_key, header_digest};
+use crate::identity::{envelope_key, header_digest, marks_size};
 use crate::model::{Envelope, Id, IdSet, Mailbox, RawName};
 use crate::store::Depth;
 
@@ -65,7 +65,7 @@ impl Chunk for Wanted<'_> {
         }
         let header = match self.depth {
             Depth::Look => "",
-            Depth::Key => " BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]",
+            Depth::Key => " BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT X-TUID X-OFFLINEIMAP)]",
             Depth::Header => " BODY.PEEK[HEADER]",
         };
         let object = conn
@@ -103,6 +103,7 @@ impl Chunk for Wanted<'_> {
             flags: fetch.flags.clone().unwrap_or_default(),
             date: fetch.date.unwrap_or_default(),
             size: fetch.size.unwrap_or(0),
+            marks: header.map_or(0, marks_size),
             envelope: header.and_then(envelope_key),
             header: header.filter(|_| self.depth == Depth::Header).map(header_digest),
             content: None,

@@ -142,6 +142,7 @@ impl Shared {
             note(row, &open.meta, &identity);
             let Identity {
                 size,
+                marks,
                 content,
                 header,
                 envelope,
@@ -155,6 +156,7 @@ impl Shared {
                 flags,
                 date,
                 size,
+                marks,
                 envelope,
                 header: Some(header),
                 content,

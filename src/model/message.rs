@@ -36,7 +36,9 @@ macro_rules! digest {
 }
 
 digest! {
-    /// The first 16 bytes of BLAKE3 over the message exactly as a server holds it (CRLF). Equal means equal.
+    /// The first 16 bytes of BLAKE3 over the message exactly as a server holds it (CRLF), but for the lines with which sync
+    /// tools mark their copies (X-TUID, X-OfflineIMAP). Equal means equal: two copies that differ in these are one message,
+    /// and a copy whose mark was taken away was not edited.
     ContentDigest
 }
 digest! {
@@ -57,6 +59,8 @@ pub struct ObjectId(pub Box<str>);
 pub struct Identity {
     /// Bytes in canonical form.
     pub size: u64,
+    /// So many of them are lines that `content` leaves out.
+    pub marks: u64,
     /// Over the canonical form.
     pub content: ContentDigest,
     /// Over the header block.
@@ -80,6 +84,8 @@ pub struct Envelope {
     pub date: InternalDate,
     /// Its size as that side tells it; a server's RFC822.SIZE can be wrong.
     pub size: u64,
+    /// So many bytes of it are lines that [`ContentDigest`] leaves out, where the header was asked for.
+    pub marks: u64,
     /// Over four header fields; `None` where there is no Message-ID.
     pub envelope: Option<EnvelopeKey>,
     /// Over the whole header block, where that depth was asked for.

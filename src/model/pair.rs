@@ -63,9 +63,9 @@ pub struct Pair {
     pub mailbox: MailboxId,
     /// Left half, right half.
     pub halves: [Half; 2],
-    /// Bytes in canonical form.
+    /// Bytes of what `content` is over: in canonical form, without the marks of sync tools.
     pub size: u64,
-    /// Over the canonical form.
+    /// Equal for both copies, even where they differ in the marks of sync tools.
     pub content: ContentDigest,
     /// Over the header block.
     pub header: HeaderDigest,

@@ -16,7 +16,8 @@ pub(super) struct Traits {
     content: Option<ContentDigest>,
     envelope: Option<EnvelopeKey>,
     header: Option<HeaderDigest>,
-    size: u64,
+    /// Without the marks of sync tools; of a base row, as either side told it.
+    sizes: [u64; 2],
     /// Where dates of one side are compared: a move keeps the internal date (RFC 6851 §3.3).
     date: Option<InternalDate>,
     /// Equal messages are paired in this order.
@@ -40,7 +41,7 @@ impl Traits {
             content: envelope.content,
             envelope: envelope.envelope,
             header: envelope.header,
-            size: envelope.size,
+            sizes: [envelope.size.saturating_sub(envelope.marks); 2],
             date: None,
             order: (envelope.mailbox, Some(envelope.id)),
         }
@@ -54,7 +55,8 @@ impl Traits {
             content: Some(pair.content),
             envelope: pair.envelope,
             header: Some(pair.header),
-            size: half.size.unwrap_or(pair.size),
+            // The side's own measure, unless its copy bore a mark.
+            sizes: [half.size.unwrap_or(pair.size), pair.size],
             date: None,
             order: (pair.mailbox, pair.half(lost_by.other()).id),
         }
@@ -68,9 +70,13 @@ impl Traits {
     fn tags(&self) -> impl Iterator<Item = Tag> {
         let object = self.object.clone().map(|(side, object)| Tag::Object(side, object));
         let content = self.content.map(Tag::Content);
-        let envelope = self.envelope.map(|key| Tag::Envelope(key, self.size));
-        let header = self.header.map(|digest| Tag::Header(digest, self.size));
-        [object, content, envelope, header].into_iter().flatten()
+        let [size, other] = self.sizes;
+        let sizes = move || [Some(size), (other != size).then_some(other)].into_iter().flatten();
+        let envelope = self.envelope.into_iter();
+        let envelope = envelope.flat_map(move |key| sizes().map(move |size| Tag::Envelope(key, size)));
+        let header = self.header.into_iter();
+        let header = header.flat_map(move |digest| sizes().map(move |size| Tag::Header(digest, size)));
+        object.into_iter().chain(content).chain(envelope).chain(header)
     }
 }
 
@@ -150,7 +156,7 @@ mod tests {
             content: some(content).map(ContentDigest),
             envelope: some(envelope).map(EnvelopeKey),
             header: None,
-            size,
+            sizes: [size; 2],
             date: (date != 0).then_some(InternalDate(date)),
             order: (MailboxId(1), Some(id)),
         }

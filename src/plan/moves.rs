@@ -445,6 +445,7 @@ mod tests {
                     flags: Flags::none(),
                     date: InternalDate(5),
                     size: 9,
+                    marks: 0,
                     envelope: None,
                     header: Some(HeaderDigest([2; 16])),
                     content: (side == Side::Left).then_some(ContentDigest([1; 16])),

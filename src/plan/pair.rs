@@ -334,6 +334,7 @@ mod tests {
             flags: Flags::none(),
             date: InternalDate(0),
             size,
+            marks: 0,
             envelope: key.map(|k| EnvelopeKey([k; 16])),
             header: header.map(|h| HeaderDigest([h; 16])),
             content: content.map(|c| ContentDigest([c; 16])),

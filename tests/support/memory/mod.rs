@@ -513,6 +513,7 @@ impl Source for Memory {
                     flags: message.flags,
                     date: message.date,
                     size: identity.size,
+                    marks: identity.marks,
                     envelope: identity.envelope.filter(|_| depth >= Depth::Key),
                     header: Some(identity.header).filter(|_| depth >= Depth::Header),
                     content: self.nature.maildir.then_some(identity.content),
