@@ -9,12 +9,12 @@ use super::footing::{self, Footing, Owner};
 use super::{Event, Finished, Job, Naming, courtesy, summary};
 use crate::account::{self, Account};
 use crate::config::patterns::Pattern;
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Failure, Kind, Result, Retry};
 use crate::imap::{self, Imap};
 use crate::maildir::{self, LayoutChoice, Maildir};
 use crate::model::{MailboxPath, Role};
 use crate::plan::{Adoption, Policy};
-use crate::report::{AccountReport, MailboxLine};
+use crate::report::{AccountReport, MailboxLine, Problem};
 use crate::state::{Lock, ProblemKey, Purpose, State};
 use crate::store::{Source, Stop};
 
@@ -61,8 +61,7 @@ fn attempt(job: &Sync<'_>, report: &mut AccountReport) -> Result<()> {
     let settings = account.maildir()?;
     let (dir, db) = places(job.states, account);
     let _lock = Lock::take(&dir, job.wait, &job.stop)?;
-    let purpose = if job.dry_run { Purpose::DryRun } else { Purpose::Run };
-    let state = Arc::new(State::open(&db, purpose)?);
+    let state = Arc::new(open_state(&db, job.dry_run, report)?);
     let owner = Owner {
         account: &account.name,
         server: &account.server.host,
@@ -98,6 +97,22 @@ fn attempt(job: &Sync<'_>, report: &mut AccountReport) -> Result<()> {
         None => state.settle_run()?,
     }
     end(job, &footing, &state, owner, run, &finished, report)
+}
+
+/// Opens the state; one that is damaged is replaced by an empty one, which is a problem of this run and not its end.
+fn open_state(db: &Path, dry_run: bool, report: &mut AccountReport) -> Result<State> {
+    if dry_run {
+        return State::open(db, Purpose::DryRun);
+    }
+    let (state, aside) = State::open_or_replace(db)?;
+    if let Some(aside) = aside {
+        let what = format!("the state database was damaged; it is now {}", aside.display());
+        let hint = "mail was paired by content, and nothing was removed; look at the disk, and delete that file when it is of \
+                    no use to you";
+        let failure = Failure::account(Kind::Partial, what).retry(Retry::Never).hint(hint);
+        report.problems.push(Problem::new(&failure, None, None));
+    }
+    Ok(state)
 }
 
 fn engine_job<'a>(
@@ -142,8 +157,13 @@ fn end(
     let plan = &finished.plan;
     let held = plan.held.iter().any(|held| held.guard == crate::plan::Guard::Adoption);
     footing::note_adoption(state, held)?;
+    let outcome = &finished.outcome;
+    let whole = plan.left_alone.is_empty() && outcome.failures.is_empty() && !outcome.stopped;
+    if whole && report.error.is_none() {
+        Footing::settle(state)?;
+    }
     // A run that had nothing to do leaves the Maildir as it is, to the last byte.
-    if plan.steps.iter().any(|step| !step.action.is_note()) {
+    if footing.is_uneven() || plan.steps.iter().any(|step| !step.action.is_note()) {
         footing.end(state, &settings.root, owner, run)?;
     }
     let exit = report.exit(crate::report::Job::Sync);
@@ -245,7 +265,7 @@ pub fn mailboxes(account: &Account, stop: &Stop) -> AccountReport {
                 .collect();
             let problems = survey.failures.into_iter();
             report.problems = problems
-                .map(|(name, failure)| crate::report::Problem::new(&failure, Some(name), None))
+                .map(|(name, failure)| Problem::new(&failure, Some(name), None))
                 .collect();
         }
         Err(failure) => report.error = Some(failure),

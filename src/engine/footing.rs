@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::error::{Failure, Kind, Result};
 use crate::maildir::Marker;
 use crate::maildir::marker::is_root_present;
+use crate::model::Side;
 use crate::plan::{Adoption, Policy, Rule, SidePolicy};
 use crate::state::State;
 
@@ -35,6 +36,10 @@ const USER: &str = "user";
 const LAST: &str = "last-run";
 const BEGUN: &str = "begun-run";
 const ADOPTION: &str = "adoption";
+/// A run that found state and Maildir of different age was begun, and none has settled that: what it found.
+const UNEVEN: &str = "uneven";
+const OLD_STATE: &str = "old-state";
+const OLD_MAILDIR: &str = "old-maildir";
 
 /// Compares root, marker and state. A refusal is of the guard's kind, and nothing was done.
 pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footing> {
@@ -44,16 +49,9 @@ pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footi
         .as_ref()
         .filter(|marker| (&*marker.server, &*marker.user) != (owner.server, owner.user))
     {
-        return Err(refused(
-            owner,
-            format!(
-                "{} holds the mail of {} on {}",
-                root.display(),
-                marker.user,
-                marker.server
-            ),
-            root,
-        ));
+        let (user, server) = (&marker.user, &marker.server);
+        let what = format!("{} holds the mail of {user} on {server}", root.display());
+        return Err(strange(owner, what, root));
     }
     let Some(pair) = state.fact(PAIR)? else {
         let adopting = if present && !is_empty(root) {
@@ -70,11 +68,8 @@ pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footi
         });
     };
     if (state.fact(SERVER)?.as_deref(), state.fact(USER)?.as_deref()) != (Some(owner.server), Some(owner.user)) {
-        return Err(refused(
-            owner,
-            "the configuration now names another server or user than the state".into(),
-            root,
-        ));
+        let what = "the configuration now names another server or user than the state";
+        return Err(strange(owner, what.into(), root));
     }
     if !present {
         return Err(refused(
@@ -111,12 +106,25 @@ pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footi
     } else {
         Adoption::No
     };
+    // Run numbers alone would forget it: those of an old state catch up with the marker.
+    let uneven = state.fact(UNEVEN)?;
+    let distrust = marker.run > begun.max(last) || uneven.as_deref() == Some(OLD_STATE);
     Ok(Footing {
         pair,
-        distrust: marker.run > begun.max(last),
-        restored: marker.run < last.min(begun),
+        distrust,
+        restored: !distrust && (marker.run < last.min(begun) || uneven.as_deref() == Some(OLD_MAILDIR)),
         adopting,
     })
+}
+
+/// The Maildir is marked as somebody else's; forgetting the state would not be enough.
+fn strange(owner: Owner<'_>, what: String, root: &Path) -> Failure {
+    let (account, root) = (owner.account, root.display());
+    Failure::account(Kind::Guard, what).hint(format!(
+        "nothing was done. Either correct `maildir`, `host` or `user`, or, if the mail in {root} does belong to this account, \
+         run `homing forget {account}`, delete {root}/{}, and sync again: mail is then paired by content, and nothing is removed",
+        crate::maildir::marker::NAME
+    ))
 }
 
 fn refused(owner: Owner<'_>, what: String, root: &Path) -> Failure {
@@ -164,7 +172,28 @@ impl Footing {
         state.set_fact(SERVER, owner.server)?;
         state.set_fact(USER, owner.user)?;
         state.set_fact(BEGUN, &run.to_string())?;
+        if let Some(what) = self.uneven() {
+            state.set_fact(UNEVEN, what)?;
+        }
         state.commit()
+    }
+
+    const fn uneven(&self) -> Option<&'static str> {
+        match (self.distrust, self.restored) {
+            (true, _) => Some(OLD_STATE),
+            (_, true) => Some(OLD_MAILDIR),
+            _ => None,
+        }
+    }
+
+    /// Whether state and Maildir are of different age, so that the marker has to be written again once that is settled.
+    pub(super) const fn is_uneven(&self) -> bool {
+        self.uneven().is_some()
+    }
+
+    /// Everything was looked at and carried out: state and Maildir are of one age again.
+    pub(super) fn settle(state: &State) -> Result<()> {
+        state.drop_fact(UNEVEN)
     }
 
     /// The run is over. The marker is written first: a marker of the run begun is accepted.
@@ -186,11 +215,18 @@ impl Footing {
 
     /// The policy under this footing.
     pub(super) fn policy(&self, asked: Policy) -> Policy {
+        if self.distrust {
+            return Policy {
+                sides: Side::BOTH.map(|side| without_removals(&asked, side)),
+                ..asked
+            };
+        }
         if !self.restored {
             return asked;
         }
         let left = SidePolicy {
             removals: Rule::Undo,
+            moves: Rule::Undo,
             flags: Rule::Undo,
             ..asked.sides[0]
         };
@@ -203,6 +239,16 @@ impl Footing {
     /// A number for file names that tells this pair's deliveries from any other's.
     pub(super) fn number(&self) -> u32 {
         u32::from_str_radix(&self.pair.chars().take(8).collect::<String>(), 16).unwrap_or(0)
+    }
+}
+
+/// What that side lacks comes back, where the other side's messages may be carried over at all.
+fn without_removals(asked: &Policy, side: Side) -> SidePolicy {
+    let rules = *asked.of(side);
+    let back = rules.removals == Rule::Spread && asked.of(side.other()).new == Rule::Spread;
+    SidePolicy {
+        removals: if back { Rule::Undo } else { rules.removals },
+        ..rules
     }
 }
 
@@ -252,6 +298,30 @@ mod tests {
                 (distrust, restored),
                 "{marker} {last} {begun}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_older_stays_so_until_a_run_settles_it() {
+        for (marker, wanted) in [(6, (true, false)), (4, (false, true))] {
+            let dir = tempfile::tempdir().unwrap();
+            let root = dir.path().join("mail");
+            let uneven = |state: &State| {
+                let footing = find(state, &root, OWNER).unwrap();
+                (footing.distrust, footing.restored)
+            };
+            let state = state_at(dir.path(), 5, 5);
+            set_marker(dir.path(), |m| m.run = marker);
+            for run in [6, 7] {
+                // Cut off after it began, and ended without having settled it.
+                assert_eq!(uneven(&state), wanted, "{marker} {run}");
+                let footing = find(&state, &root, OWNER).unwrap();
+                footing.begin(&state, &root, OWNER, run).unwrap();
+                assert_eq!(uneven(&state), wanted, "{marker} {run}");
+                footing.end(&state, &root, OWNER, run).unwrap();
+            }
+            Footing::settle(&state).unwrap();
+            assert_eq!(uneven(&state), (false, false), "{marker}");
         }
     }
 

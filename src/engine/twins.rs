@@ -134,6 +134,7 @@ fn settle_side(job: &Job<'_>, seen: &mut Observation, side: Side, sent: &[Sent])
                 content: Some(identity.content),
                 header: Some(identity.header),
                 size: identity.size,
+                marks: identity.marks,
                 ..new
             };
             adopt(job, seen, side, sent, &new)?;

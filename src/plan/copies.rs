@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::moves::{fresh, places};
 use super::pair::{Matched, Waiting};
-use super::{Action, Input, Now, Presence, Rule, Source, Step, Twin};
+use super::{Action, Base, Input, Now, Presence, Rule, Source, Step, Twin};
 use crate::model::{ContentDigest, Envelope, InternalDate, MailboxId, ObjectId, PairId, Side};
 
 /// Decides on copies, and takes them out of what is left to decide in each mailbox.
@@ -30,6 +30,9 @@ fn copies_of(input: &Input, open: &mut [Matched<'_>], of: Side, steps: &mut Vec<
         let Some(key) = Key::of(&new, of).filter(|_| !matched.rests(of, new.id)) else {
             continue;
         };
+        if may_be_there(input.base, matched, &new, of) {
+            continue;
+        }
         let dated = (key, new.date);
         if let Some((from, source)) = there.get(&dated.0).or_else(|| arriving.get(&dated)).cloned() {
             matched.take(of, new.id);
@@ -54,6 +57,16 @@ fn copies_of(input: &Input, open: &mut [Matched<'_>], of: Side, steps: &mut Vec<
             why: COPIED[of as usize],
         });
     }
+}
+
+/// The other side has something new in that mailbox which could be this message: only a transfer and a look at the content
+/// tells (HAZARDS 17), and a copy made before would be one too many.
+fn may_be_there(base: Base, matched: &Matched<'_>, new: &Envelope, of: Side) -> bool {
+    matched.new_of(of.other()).any(|other| {
+        let unknown = new.content.is_none() || other.content.is_none();
+        let alike = other.envelope.is_none() || new.envelope.is_none() || other.envelope == new.envelope;
+        unknown && (alike || base != Base::Agreed)
+    })
 }
 
 /// What the other side has already.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::mailboxes::Fate;
 use super::pair::{Match, Waiting};
-use super::{Action, Input, Now, Rule, Step, Touched, View, flags};
+use super::{Action, Base, Input, Now, Rule, Step, Touched, View, flags};
 use crate::model::{Flags, Gone, Id, IdSet, Pair, PairId, Side};
 
 /// What one side of a pair is, for the table.
@@ -52,6 +52,7 @@ struct Groups {
     remove: BTreeMap<(Side, &'static str), Vec<PairId>>,
     copy_back: BTreeMap<(Side, &'static str), IdSet>,
     keep: BTreeMap<(Side, Held, &'static str), Vec<PairId>>,
+    keep_new: BTreeMap<(Side, &'static str), IdSet>,
     forget: BTreeMap<&'static str, Vec<PairId>>,
 }
 
@@ -146,7 +147,8 @@ fn removal(touched: &Touched, gone: Side, why: &'static str, fate: Fate, input: 
         groups.copy_back.entry((gone, why)).or_default().extend(there);
     };
     match rules.removals {
-        _ if fate == Fate::Restore => copy_back(groups, "the INBOX cannot be deleted"),
+        _ if fate == Fate::Restore => copy_back(groups, "the mailbox comes back with what it held"),
+        _ if input.base == Base::Old => unknown(touched, gone.other(), input, groups),
         _ if held && rules.undo_held => {
             copy_back(groups, "held back by a guard, and the other side's copy was asked for");
         }
@@ -165,6 +167,19 @@ fn removal(touched: &Touched, gone: Side, why: &'static str, fate: Fate, input: 
             .entry((gone.other(), why))
             .or_default()
             .push(touched.pair.id),
+    }
+}
+
+/// The state is older than the mail: what one side lacks may have come back, or moved, or changed its id since. It is not
+/// deleted, it is unknown, and what the other side has is new (DESIGN 8a).
+fn unknown(touched: &Touched, there: Side, input: &Input, groups: &mut Groups) {
+    const WHY: &str = "the state is older than the mail: nothing counts as removed";
+    let id = touched.pair.half(there).id;
+    if input.policy.of(there).new == Rule::Spread {
+        groups.copy_back.entry((there.other(), WHY)).or_default().extend(id);
+    } else {
+        groups.forget.entry(WHY).or_default().push(touched.pair.id);
+        groups.keep_new.entry((there, WHY)).or_default().extend(id);
     }
 }
 
@@ -250,6 +265,9 @@ impl Groups {
         for ((of, held, why), pairs) in self.keep {
             let gone = if held == Held::Held { Gone::Held } else { Gone::Pending };
             step(Action::KeepRemoval { of, pairs, gone }, why);
+        }
+        for ((of, why), ids) in self.keep_new {
+            step(Action::KeepNew { of, ids }, why);
         }
         for (why, pairs) in self.forget {
             step(Action::Forget { pairs }, why);

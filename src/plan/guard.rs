@@ -182,16 +182,17 @@ fn mass_deletion(input: &Input, steps: &[Step], lost_by: Side) -> bool {
     lost > Limits::FEW && lost * 100 > input.limits.max_delete_percent * input.limits.pairs
 }
 
-/// That side lost every message that the base has in the mailbox. Arrivals don't count, nor does what moved away.
+/// That side lost every message that the base has in the mailbox, and not just by moving them. Arrivals don't count.
 fn emptied(view: &View, lost_by: Side, moved: &BTreeSet<PairId>, input: &Input) -> bool {
     let lost = view
         .touched
         .iter()
-        .filter(|touched| touched.now[lost_by as usize] == Now::Gone && !moved.contains(&touched.pair.id))
-        .count() as u64;
+        .filter(|touched| touched.now[lost_by as usize] == Now::Gone);
+    let (away, gone): (Vec<_>, Vec<_>) = lost.partition(|touched| moved.contains(&touched.pair.id));
+    let (away, gone) = (away.len() as u64, gone.len() as u64);
     let threshold = input.limits.empty_guard;
-    let enough = threshold > 0 && view.pairs >= threshold;
-    enough && !view.emptied_often && lost >= view.pairs && input.policy.of(lost_by).removals == Rule::Spread
+    let enough = threshold > 0 && gone >= threshold && away + gone >= view.pairs;
+    enough && !view.emptied_often && input.policy.of(lost_by).removals == Rule::Spread
 }
 
 /// A mailbox is deleted only together with all its messages: not while one is kept or held.

@@ -51,7 +51,8 @@ fn created(policy: &Policy, by: Side, why: &'static str, step: &mut impl FnMut(A
 
 fn deleted(view: &View, policy: &Policy, by: Side, step: &mut impl FnMut(Action, &'static str)) -> Fate {
     let rule = policy.of(by).mailboxes;
-    let restore = rule == Rule::Undo || view.path.is_inbox();
+    // What comes back message by message comes back with its mailbox.
+    let restore = rule == Rule::Undo || policy.of(by).removals == Rule::Undo || view.path.is_inbox();
     if restore {
         let why = if view.path.is_inbox() {
             "the INBOX cannot be deleted"

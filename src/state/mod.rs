@@ -5,6 +5,7 @@
 //! stores note on the way (the `file` table) becomes durable together with the books that refer to it, and a dry run is a
 //! run whose transaction is rolled back.
 
+mod damage;
 mod files;
 mod journal;
 mod keywords;
@@ -16,7 +17,7 @@ mod problems;
 mod runs;
 mod upgrade;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -42,6 +43,9 @@ pub struct State {
     file_ids: Mutex<std::ops::Range<u64>>,
 }
 
+/// So long another program may hold the database.
+const BUSY: Duration = Duration::from_secs(10);
+
 /// What a state is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -66,7 +70,7 @@ impl State {
             )
         }
         .map_err(failed)?;
-        conn.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
+        conn.busy_timeout(BUSY).map_err(failed)?;
         Self::begin(conn, purpose != Purpose::Run)
     }
 
@@ -89,6 +93,12 @@ impl State {
             frozen: AtomicBool::new(frozen),
             file_ids: Mutex::new(0..0),
         })
+    }
+
+    /// Opens `path` for a run. A damaged file is first set aside; gives where to.
+    pub fn open_or_replace(path: &Path) -> Result<(Self, Option<PathBuf>)> {
+        let aside = damage::set_aside(path)?;
+        Ok((Self::open(path, Purpose::Run)?, aside))
     }
 
     /// Makes everything noted so far durable. In a dry run: nothing.
@@ -180,7 +190,7 @@ fn failed(error: rusqlite::Error) -> Failure {
             Failure::account(Kind::Temporary, what).hint("another program holds the database; the next run will do")
         }
         Some(DatabaseCorrupt | NotADatabase) => Failure::account(Kind::Config, what).hint(
-            "the file is damaged: move it away and run again; mail is then paired by content, nothing is sent twice",
+            "the file is damaged: the next sync sets it aside and pairs mail by content; nothing is sent twice or removed",
         ),
         Some(DiskFull) => Failure::account(Kind::Partial, what).hint("the disk with the state is full: make room"),
         Some(ReadOnly) => Failure::account(Kind::Config, what).hint("the state's directory cannot be written"),

@@ -14,6 +14,7 @@ mod support {
     pub(crate) mod world;
 }
 
+mod adopted;
 mod changes;
 mod connecting;
 mod cuts;
