@@ -32,6 +32,7 @@ complete -c homing -n "__fish_homing_needs_command" -s v -l verbose -d 'Say what
 complete -c homing -n "__fish_homing_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c homing -n "__fish_homing_needs_command" -s V -l version -d 'Print version'
 complete -c homing -n "__fish_homing_needs_command" -f -a "sync" -d 'Reconcile Maildirs and servers once, both ways'
+complete -c homing -n "__fish_homing_needs_command" -f -a "migrate" -d 'Copy an account\'s mail to another server, as often as you like, with a verdict at the end'
 complete -c homing -n "__fish_homing_needs_command" -f -a "status" -d 'Show the last run, what waits, what is held back and what could not be done'
 complete -c homing -n "__fish_homing_needs_command" -f -a "mailboxes" -d 'List the server\'s mailboxes and what becomes of each'
 complete -c homing -n "__fish_homing_needs_command" -f -a "forget" -d 'Drop what homing knows of an account; no mail is touched'
@@ -47,6 +48,16 @@ complete -c homing -n "__fish_homing_using_subcommand sync" -l json -d 'Write on
 complete -c homing -n "__fish_homing_using_subcommand sync" -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c homing -n "__fish_homing_using_subcommand sync" -s v -l verbose -d 'Say what is done and why'
 complete -c homing -n "__fish_homing_using_subcommand sync" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand migrate" -l wait -d 'Wait so long for another run on the same accounts to end, instead of leaving at once with 75' -r
+complete -c homing -n "__fish_homing_using_subcommand migrate" -l config -d 'The configuration file' -r -F
+complete -c homing -n "__fish_homing_using_subcommand migrate" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
+complete -c homing -n "__fish_homing_using_subcommand migrate" -l dry-run -d 'Only say what would be done, and why'
+complete -c homing -n "__fish_homing_using_subcommand migrate" -l delete-extra -d 'Remove from TO what came from FROM and was removed there since'
+complete -c homing -n "__fish_homing_using_subcommand migrate" -l allow-deletes -d 'Approve the removals that a guard held back or would hold back'
+complete -c homing -n "__fish_homing_using_subcommand migrate" -l json -d 'Write one JSON object to standard output, whatever happens'
+complete -c homing -n "__fish_homing_using_subcommand migrate" -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c homing -n "__fish_homing_using_subcommand migrate" -s v -l verbose -d 'Say what is done and why'
+complete -c homing -n "__fish_homing_using_subcommand migrate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c homing -n "__fish_homing_using_subcommand status" -l config -d 'The configuration file' -r -F
 complete -c homing -n "__fish_homing_using_subcommand status" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
 complete -c homing -n "__fish_homing_using_subcommand status" -l json -d 'Write one JSON object to standard output, whatever happens'

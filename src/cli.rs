@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::commands::{Context, forget, mailboxes, status, sync};
+use crate::commands::{Context, forget, mailboxes, migrate, status, sync};
 use crate::config::Config;
 use crate::config::places::Environment;
 use crate::error::{Failure, Kind, Result, clean};
@@ -72,6 +72,8 @@ pub enum Command {
     #[allow(missing_docs)]
     Sync(sync::Sync),
     #[allow(missing_docs)]
+    Migrate(migrate::Migrate),
+    #[allow(missing_docs)]
     Status(status::Status),
     #[allow(missing_docs)]
     Mailboxes(mailboxes::Mailboxes),
@@ -120,6 +122,7 @@ impl Cli {
     const fn job(&self) -> Job {
         match &self.command {
             Command::Sync(sync) => sync.job(),
+            Command::Migrate(migrate) => migrate.job(),
             Command::Status(_) => Job::Status,
             Command::Mailboxes(_) => Job::Mailboxes,
             Command::Forget(_) => Job::Forget,
@@ -144,6 +147,7 @@ impl Cli {
         };
         match &self.command {
             Command::Sync(command) => command.run(&context),
+            Command::Migrate(command) => command.run(&context),
             Command::Status(command) => command.run(&context),
             Command::Mailboxes(command) => command.run(&context),
             Command::Forget(command) => command.run(&context),

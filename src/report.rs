@@ -4,8 +4,10 @@
 //! so the three cannot disagree. The fields of the JSON and their order are a promise to scripts: `json` has them.
 
 mod json;
+mod migration;
 mod text;
 
+pub use migration::{MailboxVerdict, Migration, Reason, Total};
 pub use text::{Style, Verbosity};
 
 use crate::error::{Failure, Kind, Reach, Retry};
@@ -25,6 +27,10 @@ pub enum Job {
     Mailboxes,
     /// `forget`.
     Forget,
+    /// `migrate`.
+    Migrate,
+    /// `migrate --dry-run`.
+    MigrateDryRun,
 }
 
 impl Job {
@@ -35,7 +41,13 @@ impl Job {
             Self::Status => "status",
             Self::Mailboxes => "mailboxes",
             Self::Forget => "forget",
+            Self::Migrate | Self::MigrateDryRun => "migrate",
         }
+    }
+
+    /// Whether only a plan was asked for.
+    pub const fn is_dry_run(self) -> bool {
+        matches!(self, Self::DryRun | Self::MigrateDryRun)
     }
 }
 
@@ -83,6 +95,10 @@ pub struct AccountReport {
     pub serial: bool,
     /// For `mailboxes`: the list.
     pub mailboxes: Vec<MailboxLine>,
+    /// What people call the left and the right, where that is not the Maildir and the server.
+    pub sides: Option<[String; 2]>,
+    /// For `migrate`: the verdict.
+    pub migration: Option<Migration>,
 }
 
 /// What was done on one side.
@@ -255,14 +271,22 @@ impl AccountReport {
     /// what it met is not something that it left undone.
     pub fn exit(&self, job: Job) -> u8 {
         let troubled = match job {
-            Job::DryRun => false,
+            Job::DryRun | Job::MigrateDryRun => false,
             Job::Status => !self.problems.is_empty(),
-            Job::Sync | Job::Mailboxes | Job::Forget => self.problems.iter().any(|problem| !problem.waiting),
+            Job::Migrate if self.missing() > 0 => true,
+            Job::Sync | Job::Mailboxes | Job::Forget | Job::Migrate => {
+                self.problems.iter().any(|problem| !problem.waiting)
+            }
         };
         let partly = troubled.then_some(Kind::Partial);
         let held = (!self.held_back.is_empty()).then_some(Kind::Guard);
         let error = self.error.as_ref().map(|failure| failure.kind);
         first_present([partly, held, error].into_iter().flatten().map(exit_of))
+    }
+
+    /// Messages that a migration left behind, whether this run tried them or they wait for their next try.
+    fn missing(&self) -> u64 {
+        self.migration.as_ref().map_or(0, |migration| migration.total().missing)
     }
 
     /// What ended the run and what it met on the way, in one list.

@@ -2,6 +2,7 @@
 
 pub mod forget;
 pub mod mailboxes;
+pub mod migrate;
 pub mod status;
 pub mod sync;
 

@@ -53,6 +53,16 @@ impl NameMap {
         self.translate(left, |rule| (&rule.left, &rule.right))
     }
 
+    /// Whether a rule names this mailbox of the server.
+    pub fn names_right(&self, right: &MailboxPath) -> bool {
+        self.rules.iter().any(|rule| rule.applies(&rule.right, right))
+    }
+
+    /// Whether a rule names this mailbox of the other side.
+    pub fn names_left(&self, left: &MailboxPath) -> bool {
+        self.rules.iter().any(|rule| rule.applies(&rule.left, left))
+    }
+
     fn translate(&self, path: &MailboxPath, ends: impl Fn(&Rule) -> (&Prefix, &Prefix)) -> MailboxPath {
         let best = self
             .rules

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::footing::{self, Footing, Owner};
+use super::server::imap_options;
 use super::{Event, Finished, Job, Naming, courtesy, summary};
 use crate::account::{self, Account};
 use crate::config::patterns::Pattern;
@@ -190,34 +191,6 @@ fn open_maildir(settings: &account::Maildir, footing: &Footing, state: &Arc<Stat
         ..maildir::Options::new(&settings.root, &settings.attic)
     };
     Maildir::new(options, Arc::clone(state) as Arc<dyn maildir::index::FileIndex>)
-}
-
-fn imap_options(account: &Account, stop: &Stop) -> imap::Options {
-    let server = &account.server;
-    let credentials = Arc::clone(&server.credentials);
-    imap::Options {
-        port: server.port,
-        tls: match server.tls {
-            account::Tls::Implicit => imap::Tls::Implicit,
-            account::Tls::StartTls => imap::Tls::StartTls,
-            account::Tls::None => imap::Tls::None,
-        },
-        // The configuration has refused what is not allowed.
-        allow_cleartext: true,
-        ca_file: server.ca_file.clone(),
-        tls_fingerprint: server.tls_fingerprint,
-        client_cert: server.client_cert.clone(),
-        login_as: server.login_as.clone(),
-        auth: server
-            .auth
-            .iter()
-            .map(|mechanism| mechanism.name().to_owned())
-            .collect(),
-        connections: server.connections,
-        timeout: server.timeout,
-        stop: stop.clone(),
-        ..imap::Options::new(&server.host, &server.user, Arc::new(move || credentials.secret()))
-    }
 }
 
 impl Naming for Sync<'_> {

@@ -1,11 +1,11 @@
 //! Asks what messages without a partner are known by, and only where there is something to compare them with.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::observe::Observation;
-use super::{Job, twins};
+use super::{Job, contents, twins};
 use crate::error::Result;
-use crate::model::{Envelope, Gone, Id, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
+use crate::model::{Envelope, EnvelopeKey, Gone, HeaderDigest, Id, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
 use crate::plan::{Base, Now, Presence, View, Waiting};
 use crate::store::Depth;
 
@@ -29,6 +29,9 @@ pub(super) fn identify(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
         if !job.stores[side as usize].keeps_flags() {
             identify_on_server(job, seen, side, &lost[side as usize])?;
         }
+    }
+    if job.stores.iter().all(|store| !store.keeps_flags()) {
+        introduce_servers(job, seen)?;
     }
     twins::settle(job, seen)?;
     for view in &seen.views {
@@ -97,6 +100,69 @@ fn identify_on_server(job: &Job<'_>, seen: &mut Observation, side: Side, lost: &
     ask(job, seen, side, Depth::Header, |view| {
         wanted(view).then(|| without_key(view, side))
     })
+}
+
+/// Two servers, of which neither tells what its messages hold: where both have some without a partner, both are asked for
+/// their keys, and what has one key on both sides is read there. Headers only propose (DESIGN 5): here no side's content
+/// is known beforehand, so that it is known of both or of neither.
+fn introduce_servers(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
+    for side in [Side::Right, Side::Left] {
+        ask(job, seen, side, Depth::Key, |view| {
+            let meet = view.acted_on && view.added.iter().all(|added| !added.is_empty());
+            meet.then(|| view.added[side as usize].difference(&keyed(view, side)))
+        })?;
+        ask(job, seen, side, Depth::Header, |view| Some(without_key(view, side)))?;
+    }
+    for side in Side::BOTH {
+        let alike = seen.views.iter().filter_map(|view| {
+            let mailbox = seen.names.get(&view.id)?.mailbox(view.id, side)?;
+            let ids = alike(view, side);
+            (!ids.is_empty()).then_some((mailbox, ids))
+        });
+        let mut contents = contents::read(job.stores[side as usize], alike.collect())?;
+        for view in &mut seen.views {
+            for waiting in &mut view.waiting[side as usize] {
+                if let Waiting::New(envelope) = waiting
+                    && let Some(identity) = contents.remove(&(view.id, envelope.id))
+                {
+                    envelope.content = Some(identity.content);
+                    envelope.header = Some(identity.header);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The messages of a view that have a key of the other side, and whose content is not known.
+fn alike(view: &View, side: Side) -> IdSet {
+    let other: HashSet<Key> = view.waiting[side.other() as usize].iter().filter_map(key).collect();
+    let unknown = view.waiting[side as usize].iter().filter(|w| w.content().is_none());
+    unknown
+        .filter(|waiting| key(waiting).is_some_and(|key| other.contains(&key)))
+        .filter_map(|waiting| waiting.id(side))
+        .collect()
+}
+
+/// What proposes that two messages are one.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Envelope(EnvelopeKey),
+    Header(HeaderDigest),
+}
+
+fn key(waiting: &Waiting) -> Option<Key> {
+    let Waiting::New(envelope) = waiting else { return None };
+    let key = envelope.envelope.map(Key::Envelope);
+    key.or_else(|| envelope.header.map(Key::Header))
+}
+
+/// The new messages of a view of which a key is known.
+fn keyed(view: &View, side: Side) -> IdSet {
+    let new = view.waiting[side as usize].iter();
+    new.filter(|waiting| key(waiting).is_some())
+        .filter_map(|waiting| waiting.id(side))
+        .collect()
 }
 
 /// The base rows of which a new message may be a copy: by its content, or by the server's object id.

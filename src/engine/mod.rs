@@ -8,8 +8,10 @@ mod contents;
 mod courtesy;
 mod footing;
 mod identify;
+pub mod migrate;
 mod observe;
 mod quiet;
+mod server;
 mod summary;
 mod survey;
 mod twins;
@@ -35,6 +37,20 @@ pub trait Naming: Sync {
     fn to_left(&self, right: &MailboxPath) -> MailboxPath;
     /// The right's name for a mailbox of the left.
     fn to_right(&self, left: &MailboxPath) -> MailboxPath;
+
+    /// Whether a mailbox of that name on the right has to do with the job; the others are as if they were not there.
+    fn meets_right(&self, _right: &MailboxPath) -> bool {
+        true
+    }
+    /// Whether a mailbox of that name on the left has to do with the job.
+    fn meets_left(&self, _left: &MailboxPath) -> bool {
+        true
+    }
+    /// What to call a mailbox of the left on the right once the right has refused a name for good; `None`: there is no
+    /// other name for it.
+    fn instead(&self, _left: &MailboxPath, _refused: &MailboxPath) -> Option<MailboxPath> {
+        None
+    }
 }
 
 /// What a command asks for: two sides, and what to do with their changes.
@@ -123,7 +139,11 @@ fn steps(job: &Job<'_>, finished: &mut Finished) -> Result<()> {
             job.naming.to_right(path)
         }
     };
-    let scene = scene(job, &mut seen, &spell, &advance);
+    let instead = |path: &MailboxPath, refused: &MailboxPath| job.naming.instead(path, refused);
+    let scene = Scene {
+        instead: &instead,
+        ..scene(job, &mut seen, &spell, &advance)
+    };
     let before = std::mem::take(&mut finished.outcome);
     let (outcome, result) = execute::run(&finished.plan, scene);
     finished.outcome = outcome;
@@ -182,6 +202,7 @@ fn scene<'a>(
         stores: job.stores,
         names: std::mem::take(&mut seen.names),
         spell,
+        instead: &|_, _| None,
         next_ids: std::mem::take(&mut seen.next_ids),
         waiting: std::mem::take(&mut seen.waiting),
         policy: job.policy,

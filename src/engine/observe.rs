@@ -115,7 +115,7 @@ pub(super) fn still_the_same(job: &Job<'_>, seen: &Observation) -> Result<[bool;
             && surveys[side as usize]
                 .mailboxes
                 .iter()
-                .filter(|listed| listed.selectable)
+                .filter(|listed| listed.selectable && survey::meets(job, side, &listed.path))
                 .all(|listed| {
                     let path = if side == Side::Left {
                         listed.path.clone()

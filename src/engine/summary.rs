@@ -9,11 +9,19 @@ use crate::plan::{Action, Guard, Held, Plan};
 use crate::report::{AccountReport, Counts, HeldBack, LastRun, PlanLine, Problem};
 use crate::state::{ProblemRow, State, now};
 
+/// How a job speaks to the user.
+pub(super) trait Voice {
+    /// What the user can do about what a guard holds: whole lines with commands.
+    fn ways_out(&self, guard: Guard, lost_by: Side) -> Vec<String>;
+    /// Whether messages of that side are named by their UIDs, as on a server; else by their files.
+    fn has_uids(&self, side: Side) -> bool;
+}
+
 /// Fills in what a run did, or would do.
 pub(super) fn fill(
     report: &mut AccountReport,
     state: &State,
-    account: &Account,
+    voice: &dyn Voice,
     finished: &Finished,
     dry_run: bool,
 ) -> Result<()> {
@@ -30,7 +38,7 @@ pub(super) fn fill(
         .filter(|step| is_shown(&step.action))
         .map(line)
         .collect();
-    report.held_back = finished.plan.held.iter().map(|held| held_back(held, account)).collect();
+    report.held_back = finished.plan.held.iter().map(|held| held_back(held, voice)).collect();
     // What ended an earlier run is that run's story; this one tells its own.
     for row in state.problems()?.into_iter().filter(|row| !row.ended_run) {
         let found = finished
@@ -38,7 +46,7 @@ pub(super) fn fill(
             .failures
             .iter()
             .any(|(key, failure)| row.is(*key, &failure.what));
-        report.problems.push(problem(state, row, !found)?);
+        report.problems.push(problem(state, voice, row, !found)?);
     }
     Ok(())
 }
@@ -60,7 +68,7 @@ pub(super) fn status(report: &mut AccountReport, state: &State, account: &Accoun
     }
     for row in state.problems()? {
         let waiting = row.next.is_none_or(|next| next > now());
-        report.problems.push(problem(state, row, waiting)?);
+        report.problems.push(problem(state, account, row, waiting)?);
     }
     report.pending = state.pending_count()?;
     report.serial = courtesy::is_serial(state)?;
@@ -135,36 +143,44 @@ fn line(step: &crate::plan::Step) -> PlanLine {
     }
 }
 
-fn held_back(held: &Held, account: &Account) -> HeldBack {
-    let name = &account.name;
-    let approve = |from| format!("homing sync {name} --allow-deletes   removes them from {from} too");
-    let ways_out = match (held.guard, held.lost_by) {
-        (Guard::Adoption, _) => vec![
-            format!("homing sync {name} --push   sends them to the server"),
-            "move them out of the Maildir   if they do not belong to this account".to_owned(),
-        ],
-        (_, Side::Left) => vec![
-            approve("the server"),
-            format!("homing sync {name} --pull   copies them back from the server"),
-        ],
-        (_, Side::Right) => vec![
-            approve("the Maildir (into the attic)"),
-            format!("homing sync {name} --push   copies them back to the server"),
-        ],
-    };
-    let (guard, mailbox) = (held.guard.name(), held.path.to_string());
+fn held_back(held: &Held, voice: &dyn Voice) -> HeldBack {
     HeldBack {
-        guard,
+        guard: held.guard.name(),
         side: held.lost_by.other(),
-        mailbox,
+        mailbox: held.path.to_string(),
         count: held.count,
-        ways_out,
+        ways_out: voice.ways_out(held.guard, held.lost_by),
     }
 }
 
-fn problem(state: &State, row: ProblemRow, waiting: bool) -> Result<Problem> {
+impl Voice for Account {
+    fn ways_out(&self, guard: Guard, lost_by: Side) -> Vec<String> {
+        let name = &self.name;
+        let approve = |from| format!("homing sync {name} --allow-deletes   removes them from {from} too");
+        match (guard, lost_by) {
+            (Guard::Adoption, _) => vec![
+                format!("homing sync {name} --push   sends them to the server"),
+                "move them out of the Maildir   if they do not belong to this account".to_owned(),
+            ],
+            (_, Side::Left) => vec![
+                approve("the server"),
+                format!("homing sync {name} --pull   copies them back from the server"),
+            ],
+            (_, Side::Right) => vec![
+                approve("the Maildir (into the attic)"),
+                format!("homing sync {name} --push   copies them back to the server"),
+            ],
+        }
+    }
+
+    fn has_uids(&self, side: Side) -> bool {
+        side == Side::Right
+    }
+}
+
+fn problem(state: &State, voice: &dyn Voice, row: ProblemRow, waiting: bool) -> Result<Problem> {
     let id = match (row.mailbox_id, row.id) {
-        (Some(mailbox), Some(id)) => Some(message_name(state, mailbox, row.side, id)?),
+        (Some(mailbox), Some(id)) => Some(message_name(state, voice, mailbox, row.side, id)?),
         _ => None,
     };
     Ok(Problem {
@@ -181,8 +197,8 @@ fn problem(state: &State, row: ProblemRow, waiting: bool) -> Result<Problem> {
 }
 
 /// What a user can find a message by: its UID on the server, its file's name in the Maildir.
-fn message_name(state: &State, mailbox: MailboxId, side: Side, id: Id) -> Result<String> {
-    if side == Side::Right {
+fn message_name(state: &State, voice: &dyn Voice, mailbox: MailboxId, side: Side, id: Id) -> Result<String> {
+    if voice.has_uids(side) {
         return Ok(format!("UID {id}"));
     }
     let rows = state.by_ids(mailbox, &IdSet::range(id..=id))?;

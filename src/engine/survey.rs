@@ -73,6 +73,9 @@ pub(super) fn mailboxes(job: &Job<'_>) -> Result<Mailboxes> {
             (ProblemKey::Account(side), failure)
         }));
         for listed in survey.mailboxes {
+            if !meets(job, side, &listed.path) {
+                continue;
+            }
             let path = if side == Side::Left {
                 listed.path.clone()
             } else {
@@ -103,6 +106,14 @@ pub(super) fn mailboxes(job: &Job<'_>) -> Result<Mailboxes> {
     })
 }
 
+/// Whether a listed mailbox has to do with the job.
+pub(super) fn meets(job: &Job<'_>, side: Side, path: &MailboxPath) -> bool {
+    match side {
+        Side::Left => job.naming.meets_left(path),
+        Side::Right => job.naming.meets_right(path),
+    }
+}
+
 /// Two mailboxes would become one; which of them a message belongs to could not be told any more.
 fn clash(one: &MailboxPath, other: &MailboxPath) -> Failure {
     let what = format!("\"{one}\" and \"{other}\" would have the same name on the other side");
@@ -130,7 +141,8 @@ fn candidate(
 ) -> Result<Option<Candidate>> {
     let usable = |side: Side| listed[side as usize].as_ref().is_some_and(|listed| listed.selectable);
     let in_base = places.iter().any(Option::is_some);
-    if !usable(Side::Left) && !usable(Side::Right) && !in_base {
+    let nowhere = !usable(Side::Left) && !usable(Side::Right) && !in_base;
+    if nowhere || !job.naming.meets_left(&path) {
         return Ok(None);
     }
     let right_name = listed[1]
@@ -167,7 +179,12 @@ fn candidate(
         }
     }
     let acted_on = job.naming.acts_on(&right_name, &roles);
-    let emptied_often = roles.iter().any(|role| matches!(role, Role::Trash | Role::Junk)) || is_called_trash(&path);
+    let left_roles = listed[0].iter().flat_map(|listed| &listed.roles);
+    let emptied_often = roles
+        .iter()
+        .chain(left_roles)
+        .any(|role| matches!(role, Role::Trash | Role::Junk))
+        || is_called_trash(&path);
     Ok(Some(Candidate {
         id,
         path,

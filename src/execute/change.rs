@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 use super::notes::{one, settle_flags};
 use super::{Executor, joined};
 use crate::error::{Failure, Result};
-use crate::model::{Flags, Gone, IdSet, MailboxId, PairId, RawName, Side};
+use crate::model::{Flags, Gone, IdSet, MailboxId, MailboxPath, PairId, RawName, Side};
 use crate::plan::{Action, Step};
 use crate::state::ProblemKey;
 use crate::store::{Done, Ticket, WriteJob};
@@ -208,13 +208,15 @@ impl Executor<'_> {
             return Ok(());
         }
         let mut jobs: [Vec<WriteJob>; 2] = Default::default();
-        let mut about: [Vec<MailboxId>; 2] = Default::default();
+        let mut about: [Vec<(MailboxId, Option<MailboxPath>)>; 2] = Default::default();
         for step in steps {
             let (side, id) = (step.action.on().unwrap_or(Side::Left), step.mailbox);
             let ticket = Ticket(jobs[side as usize].len() as u64);
+            let mut made = None;
             let job = match (&step.action, self.mailbox(id, side)) {
                 (Action::CreateMailbox { .. }, _) => {
                     let path = (self.scene.spell)(&step.path, side);
+                    made = Some(path.clone());
                     WriteJob::Create {
                         ticket,
                         path,
@@ -226,16 +228,17 @@ impl Executor<'_> {
                 }
                 _ => continue,
             };
-            about[side as usize].push(id);
+            about[side as usize].push((id, made));
             jobs[side as usize].push(job);
         }
         self.write(jobs, |executor, side, ticket, done| {
-            let mailbox = about[side as usize][ticket.0 as usize];
-            executor.book_mailbox(side, mailbox, done)
-        })
+            let (mailbox, made) = &about[side as usize][ticket.0 as usize];
+            executor.book_mailbox_or_refusal(side, *mailbox, made.as_ref(), done)
+        })?;
+        self.make_refused()
     }
 
-    fn book_mailbox(&mut self, on: Side, mailbox: MailboxId, done: Done) -> Result<()> {
+    pub(super) fn book_mailbox(&mut self, on: Side, mailbox: MailboxId, done: Done) -> Result<()> {
         let state = self.scene.state;
         match done {
             Done::Created { raw, validity } => {
@@ -262,7 +265,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    fn mailbox_failed(&mut self, on: Side, mailbox: MailboxId, failure: Failure) -> Result<()> {
+    pub(super) fn mailbox_failed(&mut self, on: Side, mailbox: MailboxId, failure: Failure) -> Result<()> {
         self.blocked.insert(mailbox);
         self.outcome.tainted.extend(Side::BOTH.map(|side| (mailbox, side)));
         self.fail(ProblemKey::Mailbox(mailbox, on), failure)

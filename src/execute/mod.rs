@@ -11,6 +11,7 @@ mod copy;
 mod moves;
 mod notes;
 mod recover;
+mod refused;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
@@ -35,6 +36,8 @@ pub struct Scene<'a> {
     pub names: BTreeMap<MailboxId, Names>,
     /// The name that a side gives to a mailbox of that name on the left.
     pub spell: &'a Spell<'a>,
+    /// Another name on the right for a mailbox of that name on the left, once the right has refused the second.
+    pub instead: &'a Instead<'a>,
     /// The smallest id that a new message can get, where known; for the journal.
     pub next_ids: BTreeMap<(MailboxId, Side), Id>,
     /// What the messages without a partner are known by, as far as they were looked at.
@@ -51,6 +54,9 @@ pub struct Scene<'a> {
 
 /// The name that a side gives to a mailbox.
 pub type Spell<'a> = dyn Fn(&MailboxPath, Side) -> MailboxPath + Sync + 'a;
+
+/// The name to try after a refused one; `None`: there is none.
+pub type Instead<'a> = dyn Fn(&MailboxPath, &MailboxPath) -> Option<MailboxPath> + Sync + 'a;
 
 /// What a mailbox is called.
 #[derive(Clone, Debug)]
@@ -98,6 +104,7 @@ pub fn run(plan: &Plan, scene: Scene<'_>) -> (Outcome, Result<()>) {
         blocked: BTreeSet::new(),
         sent: BTreeMap::new(),
         late: Vec::new(),
+        refused: Vec::new(),
     };
     let result = executor.phases(plan);
     let committed = executor.scene.state.commit();
@@ -116,6 +123,8 @@ struct Executor<'a> {
     sent: BTreeMap<MailboxId, IdSet>,
     /// Changes of flags that only showed while messages met.
     late: Vec<Step>,
+    /// Mailboxes that the right refused to make under that name, with the refusal.
+    refused: Vec<(MailboxId, MailboxPath, Failure)>,
 }
 
 impl Executor<'_> {

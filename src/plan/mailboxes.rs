@@ -71,6 +71,8 @@ fn deleted(view: &View, policy: &Policy, by: Side, step: &mut impl FnMut(Action,
             );
             Fate::Go
         }
+        // A mailbox goes with its messages, or not at all, be it empty.
+        Rule::Spread if policy.of(by).removals != Rule::Spread => Fate::Go,
         Rule::Spread => {
             let why = if by == Side::Left {
                 "deleted on the left"

@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{AccountReport, Counts, HeldBack, Job, LastRun, MailboxLine, PlanLine, Problem, Report};
+use super::{
+    AccountReport, Counts, HeldBack, Job, LastRun, MailboxLine, MailboxVerdict, Migration, PlanLine, Problem, Reason,
+    Report,
+};
 use crate::store::Wire;
 
 #[derive(Serialize)]
@@ -39,6 +42,34 @@ struct Account<'a> {
     status: Option<Status>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mailboxes: Option<&'a [MailboxLine]>,
+    #[serde(flatten)]
+    migration: Option<Outcome<'a>>,
+}
+
+#[derive(Serialize)]
+struct Outcome<'a> {
+    mailboxes: Vec<Verdict<'a>>,
+    verdict: String,
+}
+
+#[derive(Serialize)]
+struct Verdict<'a> {
+    from: &'a str,
+    to: &'a str,
+    renamed: bool,
+    messages: [u64; 2],
+    bytes: [u64; 2],
+    missing: u64,
+    removed_there: u64,
+    only_there: Option<u64>,
+    reasons: Vec<Why<'a>>,
+}
+
+#[derive(Serialize)]
+struct Why<'a> {
+    what: &'a str,
+    count: u64,
+    uids: &'a str,
 }
 
 #[derive(Serialize)]
@@ -140,13 +171,14 @@ impl AccountReport {
             problems: self.all_problems().into_iter().map(Trouble::from).collect(),
             wire: self.wire.into(),
             seconds: (self.seconds * 1000.0).round() / 1000.0,
-            plan: (job == Job::DryRun).then(|| self.plan.iter().map(Step::from).collect()),
+            plan: job.is_dry_run().then(|| self.plan.iter().map(Step::from).collect()),
             status: (job == Job::Status).then(|| Status {
                 last_run: self.last_run.as_ref().map(Run::from),
                 pending: self.pending,
                 serial: self.serial,
             }),
             mailboxes: (job == Job::Mailboxes).then_some(&self.mailboxes),
+            migration: self.migration.as_ref().map(Outcome::from),
         }
     }
 }
@@ -186,6 +218,36 @@ impl From<Wire> for WireCounts {
             commands: wire.commands,
             round_trips: wire.round_trips,
             connections: wire.connections,
+        }
+    }
+}
+
+impl<'a> From<&'a Migration> for Outcome<'a> {
+    fn from(migration: &'a Migration) -> Self {
+        Self {
+            mailboxes: migration.mailboxes.iter().map(Verdict::from).collect(),
+            verdict: migration.sentence(),
+        }
+    }
+}
+
+impl<'a> From<&'a MailboxVerdict> for Verdict<'a> {
+    fn from(mailbox: &'a MailboxVerdict) -> Self {
+        let why = |reason: &'a Reason| Why {
+            what: &reason.what,
+            count: reason.count,
+            uids: &reason.uids,
+        };
+        Self {
+            from: &mailbox.from,
+            to: &mailbox.to,
+            renamed: mailbox.is_renamed,
+            messages: mailbox.messages,
+            bytes: mailbox.bytes,
+            missing: mailbox.missing,
+            removed_there: mailbox.removed_there,
+            only_there: mailbox.only_there,
+            reasons: mailbox.reasons.iter().map(why).collect(),
         }
     }
 }

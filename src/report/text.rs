@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{AccountReport, Counts, HeldBack, Job, LastRun, Problem, Report};
+use super::{AccountReport, Counts, HeldBack, Job, LastRun, Migration, Problem, Report};
 use crate::model::Side;
 use crate::store::Wire;
 
@@ -75,13 +75,19 @@ impl Report {
             match job {
                 Job::Status => out.push_str(&status(account, &name)),
                 Job::Mailboxes => out.push_str(&mailboxes(account, style)),
-                Job::Sync | Job::DryRun => {
+                Job::Sync | Job::DryRun | Job::Migrate | Job::MigrateDryRun => {
                     let verbose = style.verbosity == Verbosity::Verbose;
-                    if job == Job::DryRun || verbose {
+                    if job.is_dry_run() || verbose {
                         out.push_str(&plan(account, style));
                     }
-                    if (style.watched || verbose || job == Job::DryRun) && account.error.is_none() {
+                    if (style.watched || verbose || job.is_dry_run()) && account.error.is_none() {
                         let _ = writeln!(out, "{name}  {}", summary(account, job));
+                    }
+                    let silent = !style.watched && !verbose;
+                    let wanted =
+                        |migration: &&Migration| !silent || !migration.is_complete || migration.total().missing > 0;
+                    if let Some(migration) = account.migration.as_ref().filter(wanted) {
+                        out.push_str(&verdict(migration, style));
                     }
                 }
                 Job::Forget if account.error.is_none() => {
@@ -108,7 +114,7 @@ impl Report {
                 // What holds for several mailboxes is said once, after the last of them.
                 let next = account.held_back.get(n + 1);
                 let ways_out = next.is_none_or(|next| next.ways_out != held.ways_out);
-                held_back(&mut out, &account.name, held, ways_out, style);
+                held_back(&mut out, account, held, ways_out, style);
             }
             for problem in &account.problems {
                 let wanted = self.job == Some(Job::Status) || style.verbosity == Verbosity::Verbose;
@@ -133,13 +139,13 @@ fn complain(out: &mut String, label: &str, what: &str, hint: Option<&str>) {
     }
 }
 
-fn held_back(out: &mut String, account: &str, held: &HeldBack, ways_out: bool, style: Style) {
+fn held_back(out: &mut String, account: &AccountReport, held: &HeldBack, ways_out: bool, style: Style) {
+    let (side, account) = (account.side(held.side), &account.name);
     let count = plural(held.count, "message");
     let place = match held.mailbox.as_str() {
         "" => String::new(),
         mailbox => format!(" in {mailbox}"),
     };
-    let side = of(held.side);
     let what = match held.guard {
         "adoption" => {
             format!("{account}: not copied to the {side}: {count}{place} (much of this Maildir is new to it)")
@@ -178,7 +184,7 @@ fn plan(account: &AccountReport, style: Style) -> String {
 fn summary(account: &AccountReport, job: Job) -> String {
     let mut parts = [(Side::Left, account.left), (Side::Right, account.right)]
         .into_iter()
-        .filter_map(|(side, counts)| side_summary(side, counts))
+        .filter_map(|(side, counts)| side_summary(&account.side(side), counts))
         .collect::<Vec<_>>();
     if account.paired > 0 {
         parts.push(format!("{} paired", account.paired));
@@ -195,7 +201,7 @@ fn summary(account: &AccountReport, job: Job) -> String {
         parts.push(plural(problems, "problem"));
     }
     let done = parts.join("; ");
-    if job == Job::DryRun {
+    if job.is_dry_run() {
         return format!("would do: {done}");
     }
     let Wire {
@@ -209,7 +215,7 @@ fn summary(account: &AccountReport, job: Job) -> String {
     )
 }
 
-fn side_summary(side: Side, counts: Counts) -> Option<String> {
+fn side_summary(side: &str, counts: Counts) -> Option<String> {
     let parts: Vec<String> = [
         (counts.added, "new"),
         (counts.flags, "flagged"),
@@ -233,15 +239,58 @@ fn side_summary(side: Side, counts: Counts) -> Option<String> {
         }),
     )
     .collect();
-    (!parts.is_empty()).then(|| format!("{}: {}", of(side), parts.join(", ")))
+    (!parts.is_empty()).then(|| format!("{side}: {}", parts.join(", ")))
 }
 
-/// What people call a side of `sync`.
-const fn of(side: Side) -> &'static str {
-    match side {
-        Side::Left => "Maildir",
-        Side::Right => "server",
+impl AccountReport {
+    /// What people call a side.
+    fn side(&self, side: Side) -> String {
+        let usual = match side {
+            Side::Left => "Maildir",
+            Side::Right => "server",
+        };
+        self.sides
+            .as_ref()
+            .map_or(usual, |sides| &sides[side as usize])
+            .to_owned()
     }
+}
+
+/// The verdict: the mailboxes about which there is something to say (all of them with `-v`), and the sentence.
+fn verdict(migration: &Migration, style: Style) -> String {
+    let mut out = String::new();
+    for mailbox in &migration.mailboxes {
+        let notable = mailbox.missing > 0 || mailbox.is_renamed;
+        if !notable && style.verbosity != Verbosity::Verbose {
+            continue;
+        }
+        let [there, here] = mailbox.messages.map(grouped);
+        let name = if mailbox.from == mailbox.to {
+            mailbox.from.clone()
+        } else {
+            format!("{} → {}", mailbox.from, mailbox.to)
+        };
+        let _ = write!(out, "  {name}: {here} of {there}");
+        if mailbox.is_renamed {
+            out.push_str(" (its own name was refused)");
+        }
+        out.push('\n');
+        for reason in &mailbox.reasons {
+            let _ = write!(out, "    {} missing: {}", grouped(reason.count), reason.what);
+            if !reason.uids.is_empty() {
+                let _ = write!(out, " (UID {})", reason.uids);
+            }
+            out.push('\n');
+        }
+    }
+    let sentence = migration.sentence();
+    let sentence = if migration.is_complete && migration.total().missing == 0 {
+        style.bold(&sentence)
+    } else {
+        style.yellow(&sentence)
+    };
+    let _ = writeln!(out, "  {sentence}");
+    out
 }
 
 fn status(account: &AccountReport, name: &str) -> String {
@@ -299,12 +348,25 @@ fn mailboxes(account: &AccountReport, style: Style) -> String {
     out
 }
 
-fn plural(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+pub(super) fn plural(count: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// With a comma between thousands.
+pub(super) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// In units that people read, three digits or so.
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if count < 1000 {
         return format!("{count} B");

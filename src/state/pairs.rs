@@ -264,6 +264,26 @@ impl State {
             .collect())
     }
 
+    /// What the left has of the paired messages of a mailbox, and what of that is on the right too: counts and bytes.
+    pub fn tally(&self, mailbox: MailboxId) -> Result<[(u64, u64); 2]> {
+        let sql =
+            "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(there), 0), coalesce(sum(there * size), 0) FROM
+                   (SELECT size, r_gone=0 AND (r_id IS NOT NULL OR r_unseen<>0) AS there FROM pair
+                    WHERE mailbox=? AND l_id IS NOT NULL AND l_gone=0)";
+        let rows = self.rows(sql, [mailbox.0], |row| {
+            let number = |n| row.get::<_, i64>(n).map(|value| value as u64);
+            Ok([(number(0)?, number(1)?), (number(2)?, number(3)?)])
+        })?;
+        Ok(rows.first().copied().unwrap_or_default())
+    }
+
+    /// How many messages of a mailbox, still on the left, were removed from the right since they were paired.
+    pub fn removed_on_right(&self, mailbox: MailboxId) -> Result<u64> {
+        let sql = "SELECT count(*) FROM pair WHERE mailbox=? AND l_id IS NOT NULL AND l_gone=0 AND r_gone<>0";
+        let rows = self.rows(sql, [mailbox.0], |row| row.get::<_, i64>(0))?;
+        Ok(rows.first().map_or(0, |&count| count as u64))
+    }
+
     /// How many changes wait, because of a policy or a failure.
     pub fn pending_count(&self) -> Result<u64> {
         let sql = "SELECT (SELECT count(*) FROM pending) + (SELECT count(*) FROM pair WHERE l_gone=1 OR r_gone=1)";

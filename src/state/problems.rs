@@ -112,6 +112,12 @@ impl State {
         .map(drop)
     }
 
+    /// Whoever asks for a run by hand wants all of it: what failed and may pass is tried again at once.
+    pub fn retry_now(&self) -> Result<()> {
+        self.execute("UPDATE problem SET next=?1 WHERE next > ?1", [now()])
+            .map(drop)
+    }
+
     /// All problems, mailboxes first.
     pub fn problems(&self) -> Result<Vec<ProblemRow>> {
         self.rows(

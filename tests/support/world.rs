@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) maildir: PathBuf,
     /// The keys of the account, name and TOML value.
     keys: Vec<(String, String)>,
+    /// Tables of the configuration besides.
+    beside: String,
 }
 
 /// What a run of the program left.
@@ -70,6 +72,7 @@ impl World {
         let maildir = home.path().join("Mail");
         let mut world = Self {
             keys: Vec::new(),
+            beside: String::new(),
             maildir: maildir.clone(),
             home,
         };
@@ -95,13 +98,20 @@ impl World {
         self.write_config();
     }
 
+    /// Writes tables into the configuration that stand besides the account's.
+    pub(crate) fn set_beside(&mut self, tables: &str) {
+        self.beside = tables.into();
+        self.write_config();
+    }
+
     fn write_config(&self) {
         let lines: Vec<String> = self
             .keys
             .iter()
             .map(|(key, value)| format!("{key} = {value}"))
             .collect();
-        fs::write(self.config(), format!("[accounts.{ACCOUNT}]\n{}\n", lines.join("\n"))).expect("a configuration");
+        let account = format!("[accounts.{ACCOUNT}]\n{}\n", lines.join("\n"));
+        fs::write(self.config(), account + &self.beside).expect("a configuration");
     }
 
     /// The home folder.

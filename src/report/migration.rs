@@ -1,0 +1,158 @@
+//! What a migration came to: a verdict for each mailbox and one for all.
+
+use std::fmt::Write as _;
+
+use super::text::{bytes, grouped, plural};
+
+/// The verdict on a pair of accounts.
+#[derive(Clone, Debug, Default)]
+pub struct Migration {
+    /// Every mailbox in scope, by FROM's name.
+    pub mailboxes: Vec<MailboxVerdict>,
+    /// The run came to its end; else the counts say how far it got.
+    pub is_complete: bool,
+}
+
+/// The verdict on a mailbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailboxVerdict {
+    /// Its name on FROM.
+    pub from: String,
+    /// Its name on TO.
+    pub to: String,
+    /// TO refused the name that it would have had.
+    pub is_renamed: bool,
+    /// Messages on FROM, and how many of these are on TO.
+    pub messages: [u64; 2],
+    /// Their bytes. What is missing is counted in as far as FROM told its size.
+    pub bytes: [u64; 2],
+    /// Messages on FROM that are not on TO and should be.
+    pub missing: u64,
+    /// Messages that arrived and were removed on TO since, which a migration leaves so.
+    pub removed_there: u64,
+    /// Messages on TO that did not come from here; `None`: TO was not asked.
+    pub only_there: Option<u64>,
+    /// Why messages are missing.
+    pub reasons: Vec<Reason>,
+}
+
+/// Why messages are missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// Why.
+    pub what: String,
+    /// How many.
+    pub count: u64,
+    /// Which, by FROM's UIDs as IMAP writes sets; empty where that is not known.
+    pub uids: String,
+}
+
+/// All mailboxes together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    /// See [`MailboxVerdict::messages`].
+    pub messages: [u64; 2],
+    /// See [`MailboxVerdict::bytes`].
+    pub bytes: [u64; 2],
+    /// See [`MailboxVerdict::missing`].
+    pub missing: u64,
+    /// See [`MailboxVerdict::removed_there`].
+    pub removed_there: u64,
+}
+
+impl Migration {
+    /// The sums over all mailboxes.
+    pub fn total(&self) -> Total {
+        let mut total = Total::default();
+        for mailbox in &self.mailboxes {
+            for side in [0, 1] {
+                total.messages[side] += mailbox.messages[side];
+                total.bytes[side] += mailbox.bytes[side];
+            }
+            total.missing += mailbox.missing;
+            total.removed_there += mailbox.removed_there;
+        }
+        total
+    }
+
+    /// The verdict in a sentence or two.
+    pub fn sentence(&self) -> String {
+        let total = self.total();
+        let [there, here] = [grouped(total.messages[0]), grouped(total.messages[1])];
+        let mailboxes = match self.mailboxes.len() {
+            1 => "1 mailbox".to_owned(),
+            count => format!("{count} mailboxes"),
+        };
+        let mut sentence = if !self.is_complete {
+            format!("Not finished: {here} of {there} messages have arrived so far. The next run goes on from there.")
+        } else if total.missing > 0 {
+            let missing = plural(total.missing, "message");
+            let verb = if total.missing == 1 { "is" } else { "are" };
+            format!("{here} of {there} messages in {mailboxes} have arrived; {missing} {verb} missing.")
+        } else {
+            let all = match total.messages[0] {
+                0 => "There was no message to copy".to_owned(),
+                1 => "The one message has arrived".to_owned(),
+                _ => format!("All {there} messages have arrived"),
+            };
+            format!("{all}, {}, in {mailboxes}.", bytes(total.bytes[0]))
+        };
+        if total.removed_there > 0 {
+            let removed = plural(total.removed_there, "message");
+            let verbs = if total.removed_there == 1 {
+                ["was", "is"]
+            } else {
+                ["were", "are"]
+            };
+            let [was, is] = verbs;
+            let _ = write!(sentence, " {removed} {was} removed there since, and {is} left so.");
+        }
+        sentence
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let mailbox = |messages: [u64; 2], missing, removed_there| MailboxVerdict {
+            messages,
+            bytes: messages.map(|count| count * 1000),
+            missing,
+            removed_there,
+            ..MailboxVerdict::default()
+        };
+        for (mailboxes, is_complete, wanted) in [
+            (vec![], true, "There was no message to copy, 0 B, in 0 mailboxes."),
+            (
+                vec![mailbox([1, 1], 0, 0)],
+                true,
+                "The one message has arrived, 1.0 kB, in 1 mailbox.",
+            ),
+            (
+                vec![mailbox([10_000, 10_000], 0, 0), mailbox([5, 5], 0, 0)],
+                true,
+                "All 10,005 messages have arrived, 10 MB, in 2 mailboxes.",
+            ),
+            (
+                vec![mailbox([3, 2], 1, 0)],
+                true,
+                "2 of 3 messages in 1 mailbox have arrived; 1 message is missing.",
+            ),
+            (
+                vec![mailbox([3, 2], 0, 1)],
+                true,
+                "All 3 messages have arrived, 3.0 kB, in 1 mailbox. 1 message was removed there since, and is left so.",
+            ),
+            (
+                vec![mailbox([3, 2], 1, 0)],
+                false,
+                "Not finished: 2 of 3 messages have arrived so far. The next run goes on from there.",
+            ),
+        ] {
+            assert_eq!(Migration { mailboxes, is_complete }.sentence(), wanted);
+        }
+    }
+}
