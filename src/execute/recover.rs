@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Names;
+use super::notes::one;
 use crate::error::Result;
 use crate::model::{Half, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
 use crate::state::{IntentKind, State, now};
@@ -101,5 +102,8 @@ fn adopt(state: &State, mailbox: MailboxId, side: Side, found: &Delivered) -> Re
         header: found.identity.header,
         envelope: found.identity.envelope,
     })?;
+    // A run that failed, and was not killed, has noted that its messages wait.
+    state.settle(mailbox, from, &one(found.source))?;
+    state.settle(mailbox, side, &one(found.id))?;
     Ok(true)
 }

@@ -45,9 +45,7 @@ impl Shared {
             self.make_levels(&raw)?
         };
         let place = self.place(&raw).map_err(io::Error::from)?;
-        for part in ["tmp", Part::New.name(), Part::Cur.name()] {
-            create_directory(&place.path.join(part))?;
-        }
+        make_parts(&place)?;
         if self.layout == Layout::MaildirPlusPlus && !Layout::is_root(&raw) {
             // Maildir++: "each folder must contain a file called maildirfolder".
             match create_file(&place.path.join("maildirfolder")) {
@@ -205,6 +203,26 @@ impl Shared {
             }
         }
     }
+}
+
+/// Makes what a mailbox consists of: all, or nothing that would be taken for a mailbox later. `cur` goes before `new`: a
+/// mailbox without `new` is one to other programs, and gets it with its first message.
+fn make_parts(place: &Place) -> io::Result<()> {
+    let mut made = Vec::new();
+    for part in ["tmp", Part::Cur.name(), Part::New.name()] {
+        let path = place.path.join(part);
+        match create_directory(&path) {
+            Ok(true) => made.push(path),
+            Ok(false) => {}
+            Err(err) => {
+                for path in made.iter().rev() {
+                    let _ = std::fs::remove_dir(path);
+                }
+                return Err(err);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Makes a directory of exactly that name, or finds it there. On a file system without case the name may be taken by

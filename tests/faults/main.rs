@@ -4,6 +4,8 @@
 //! heals the server and syncs again. Then both sides hold the same, nothing is lost, nothing is doubled, and a further
 //! run changes nothing. One scene goes through all points of its walk, so that each starts from what the last one left.
 
+#[cfg(target_os = "linux")]
+mod disk;
 mod manners;
 mod scene;
 #[path = "../support"]

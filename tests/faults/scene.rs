@@ -221,7 +221,7 @@ impl Scene {
     }
 
     /// A further run sends nothing that changes the server.
-    fn assert_idle(&self, title: &str) {
+    pub(crate) fn assert_idle(&self, title: &str) {
         self.server.clear();
         let run = self.world.sync_ok();
         let changing: Vec<String> = self.server.changing().iter().map(|e| e.line.clone()).collect();
