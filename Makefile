@@ -1,5 +1,7 @@
 # make demo     builds, and shows a sync from end to end against a server that comes with it
 # make test     builds, and runs all tests, those against a real Dovecot included
+# make bench    measures homing beside other programs that are installed, and writes docs/benchmarks.md (an hour or two);
+#               ONLY=idle,changes measures less, QUICK=1 less of everything
 # make docs     writes what is generated: manual pages, completions, the sample configuration
 # make install  builds the release and installs it below PREFIX
 
@@ -12,7 +14,7 @@ AT = $(DESTDIR)$(PREFIX)
 MAN1 = $(wildcard man/*.1)
 MAN5 = $(wildcard man/*.5)
 
-.PHONY: build demo test docs install uninstall
+.PHONY: build demo test bench docs install uninstall
 
 build:
 	@$(SETUP) && cargo build --release $$flags
@@ -22,6 +24,9 @@ demo:
 
 test:
 	@$(SETUP) && HOMING_REAL_SERVERS=1 cargo test $$flags
+
+bench:
+	@$(SETUP) && HOMING_REAL_SERVERS=1 ONLY='$(ONLY)' QUICK='$(QUICK)' cargo bench $$flags --bench peers
 
 docs:
 	@$(SETUP) && HOMING_BLESS=1 cargo test --quiet $$flags --test kept_in_step

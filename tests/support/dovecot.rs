@@ -127,6 +127,8 @@ pub(crate) struct Dovecot {
     pub(crate) tls_port: u16,
     /// What it shows to those who come by TLS.
     pub(crate) certificates: Certificates,
+    /// What it says of its version.
+    pub(crate) version: String,
     home: PathBuf,
     keeper: Child,
 }
@@ -194,6 +196,7 @@ impl Dovecot {
             port,
             tls_port,
             certificates,
+            version: programs.version()?,
             home,
             keeper,
         };

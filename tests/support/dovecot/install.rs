@@ -39,19 +39,24 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Whether this is Dovecot 2.4 or later.
-    pub(super) fn are_modern(&self) -> Result<bool, String> {
+    /// What it says of its version, such as `2.3.19.1 (9b53102964)`.
+    pub(super) fn version(&self) -> Result<String, String> {
         let mut ask = Command::new(&self.dovecot);
         ask.arg("--version");
         if let Some(libraries) = &self.libraries {
             ask.env("LD_LIBRARY_PATH", libraries);
         }
         let out = ask.output().map_err(|e| format!("{}: {e}", self.dovecot.display()))?;
-        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
+    }
+
+    /// Whether this is Dovecot 2.4 or later.
+    pub(super) fn are_modern(&self) -> Result<bool, String> {
+        let said = self.version()?;
         let mut numbers = said.split(['.', ' ', '\n']).map(str::parse::<u32>);
         match (numbers.next(), numbers.next()) {
             (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor) >= (2, 4)),
-            _ => Err(format!("Dovecot does not tell its version: {out:?}")),
+            _ => Err(format!("Dovecot does not tell its version: {said:?}")),
         }
     }
 }
