@@ -14,17 +14,56 @@ use crate::store::{Done, Ticket, WriteJob};
 /// Messages of one job, by their id on the side that is changed.
 struct Batch {
     mailbox: MailboxId,
+    removes: bool,
     open: IdSet,
     add: Flags,
     remove: Flags,
     pairs: BTreeMap<u64, PairId>,
 }
 
+/// Jobs for both sides, and what each is about.
+#[derive(Default)]
+struct Changes {
+    jobs: [Vec<WriteJob>; 2],
+    batches: [Vec<Batch>; 2],
+}
+
+impl Changes {
+    fn next_ticket(&self, on: Side) -> Ticket {
+        Ticket(self.jobs[on as usize].len() as u64)
+    }
+
+    fn add(&mut self, on: Side, job: WriteJob, batch: Batch) {
+        self.jobs[on as usize].push(job);
+        self.batches[on as usize].push(batch);
+    }
+}
+
 impl Executor<'_> {
-    /// Sets flags on both sides at once.
-    pub(super) fn set_flags<'p>(&mut self, steps: impl Iterator<Item = &'p Step>) -> Result<()> {
-        let mut jobs: [Vec<WriteJob>; 2] = Default::default();
-        let mut batches: [BTreeMap<Ticket, Batch>; 2] = Default::default();
+    /// Sets flags and removes messages, on both sides at once. What is done in one mailbox is done together, so that a
+    /// server opens it once.
+    pub(super) fn flags_and_removals<'p>(
+        &mut self,
+        flags: impl Iterator<Item = &'p Step>,
+        removals: impl Iterator<Item = &'p Step>,
+    ) -> Result<()> {
+        let mut changes = Changes::default();
+        self.add_flags(flags, &mut changes);
+        if !self.stopping() {
+            self.add_removals(removals, &mut changes)?;
+        }
+        let Changes { jobs, mut batches } = changes;
+        self.write(jobs, |executor, side, ticket, done| {
+            let batch = &mut batches[side as usize][ticket.0 as usize];
+            if batch.removes {
+                executor.book_removals(side, batch, done)
+            } else {
+                executor.book_flags(side, batch, done)
+            }
+        })
+    }
+
+    fn add_flags<'p>(&self, steps: impl Iterator<Item = &'p Step>, changes: &mut Changes) {
         for step in steps {
             let Action::SetFlags { on, ids, add, remove } = &step.action else {
                 continue;
@@ -32,31 +71,23 @@ impl Executor<'_> {
             let Some(mailbox) = self.mailbox(step.mailbox, *on) else {
                 continue;
             };
-            let ticket = Ticket(jobs[*on as usize].len() as u64);
-            let (ids, add, remove) = (ids.clone(), add.clone(), remove.clone());
-            let open = ids.clone();
             let batch = Batch {
                 mailbox: step.mailbox,
-                open,
+                removes: false,
+                open: ids.clone(),
                 add: add.clone(),
                 remove: remove.clone(),
                 pairs: BTreeMap::new(),
             };
-            batches[*on as usize].insert(ticket, batch);
-            jobs[*on as usize].push(WriteJob::Flags {
-                ticket,
+            let job = WriteJob::Flags {
+                ticket: changes.next_ticket(*on),
                 mailbox,
-                ids,
-                add,
-                remove,
-            });
-        }
-        self.write(jobs, |executor, side, answer, done| {
-            let Some(batch) = batches[side as usize].get_mut(&answer) else {
-                return Ok(());
+                ids: ids.clone(),
+                add: add.clone(),
+                remove: remove.clone(),
             };
-            executor.book_flags(side, batch, done)
-        })
+            changes.add(*on, job, batch);
+        }
     }
 
     fn book_flags(&mut self, on: Side, batch: &mut Batch, done: Done) -> Result<()> {
@@ -101,13 +132,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// Removes messages on both sides at once.
-    pub(super) fn remove<'p>(&mut self, steps: impl Iterator<Item = &'p Step>) -> Result<()> {
-        if self.stopping() {
-            return Ok(());
-        }
-        let mut jobs: [Vec<WriteJob>; 2] = Default::default();
-        let mut batches: [BTreeMap<Ticket, Batch>; 2] = Default::default();
+    fn add_removals<'p>(&self, steps: impl Iterator<Item = &'p Step>, changes: &mut Changes) -> Result<()> {
         for step in steps {
             let Action::Remove { on, pairs } = &step.action else {
                 continue;
@@ -117,9 +142,9 @@ impl Executor<'_> {
             };
             let pairs = self.pairs(pairs)?;
             let messages: Vec<_> = pairs.iter().filter_map(|pair| pair.known(*on)).collect();
-            let ticket = Ticket(jobs[*on as usize].len() as u64);
             let batch = Batch {
                 mailbox: step.mailbox,
+                removes: true,
                 open: messages.iter().map(|known| known.id).collect(),
                 add: Flags::none(),
                 remove: Flags::none(),
@@ -128,20 +153,15 @@ impl Executor<'_> {
                     .filter_map(|pair| Some((pair.half(*on).id?, pair.id)))
                     .collect(),
             };
-            batches[*on as usize].insert(ticket, batch);
-            jobs[*on as usize].push(WriteJob::Remove {
-                ticket,
+            let job = WriteJob::Remove {
+                ticket: changes.next_ticket(*on),
                 mailbox,
                 path: step.path.clone(),
                 messages,
-            });
-        }
-        self.write(jobs, |executor, side, ticket, done| {
-            let Some(batch) = batches[side as usize].get_mut(&ticket) else {
-                return Ok(());
             };
-            executor.book_removals(side, batch, done)
-        })
+            changes.add(*on, job, batch);
+        }
+        Ok(())
     }
 
     fn book_removals(&mut self, on: Side, batch: &mut Batch, done: Done) -> Result<()> {

@@ -140,8 +140,7 @@ impl Executor<'_> {
         self.copy_within(steps(Phase::CopyWithin))?;
         self.move_messages(steps(Phase::Move))?;
         let late = std::mem::take(&mut self.late);
-        self.set_flags(steps(Phase::Flags).chain(&late))?;
-        self.remove(steps(Phase::Remove))?;
+        self.flags_and_removals(steps(Phase::Flags).chain(&late), steps(Phase::Remove))?;
         self.change_mailboxes(steps(Phase::Delete).filter(|step| !matches!(step.action, Action::ForgetMailbox)))?;
         for step in steps(Phase::Delete).filter(|step| matches!(step.action, Action::ForgetMailbox)) {
             self.scene.state.forget_mailbox(step.mailbox)?;

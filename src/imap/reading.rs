@@ -14,8 +14,10 @@ use crate::model::{Id, RawName};
 
 /// How often a chunk is tried before it is cut, and a message before it is given up.
 const ATTEMPTS: u32 = 3;
-/// Chunks in flight on a connection: enough that the server never waits for us.
+/// Commands in flight on a connection: enough that the server never waits for us.
 const AHEAD: usize = 8;
+/// Messages in flight on a connection up to which there may be more commands: those of many mailboxes with little each.
+const AHEAD_MESSAGES: u64 = 400;
 
 /// Some messages of one mailbox, to be read by one command.
 pub(super) trait Chunk: Task + Sized {
@@ -50,7 +52,8 @@ pub(super) trait Chunk: Task + Sized {
 /// What a command in flight is for.
 enum Asked<C> {
     Open(RawName),
-    Read(C),
+    /// With the number of messages.
+    Read(C, u64),
 }
 
 /// Reads chunks from the queue until there are no more.
@@ -74,6 +77,7 @@ fn session<C: Chunk>(account: &Account, queue: &Queue<C>, out: &C::Out, tries: &
         pipeline: Pipeline::new(&mut lease),
         target: None,
         open: Opened::default(),
+        ahead: 0,
         refusals: 0,
         is_over: false,
     };
@@ -99,6 +103,8 @@ struct Reader<'a, 'c, C: Chunk> {
     /// The mailbox that commands sent from now on are about.
     target: Option<RawName>,
     open: Opened,
+    /// Messages in commands that are not answered yet.
+    ahead: u64,
     /// How often in a row a mailbox could not be opened.
     refusals: u32,
     is_over: bool,
@@ -124,7 +130,8 @@ impl<C: Chunk> Reader<'_, '_, C> {
                     }
                 }
                 Event::Done(Asked::Open(name), reply) => self.opened(&name, &reply)?,
-                Event::Done(Asked::Read(chunk), reply) => {
+                Event::Done(Asked::Read(chunk, messages), reply) => {
+                    self.ahead -= messages;
                     tries.progress();
                     self.read(chunk, &reply)?;
                 }
@@ -137,7 +144,7 @@ impl<C: Chunk> Reader<'_, '_, C> {
 
     /// Sends what there is room for; waits for work only when nothing is in flight.
     fn fill(&mut self) -> Result<()> {
-        while self.pipeline.has_room() && self.pipeline.open() < AHEAD && !self.is_over {
+        while self.pipeline.has_room() && self.wants_more() && !self.is_over {
             let chunk = if self.pipeline.open() == 0 {
                 self.queue.take()
             } else {
@@ -153,6 +160,10 @@ impl<C: Chunk> Reader<'_, '_, C> {
         Ok(())
     }
 
+    fn wants_more(&self) -> bool {
+        self.pipeline.open() < AHEAD || self.ahead < AHEAD_MESSAGES
+    }
+
     fn push(&mut self, chunk: C) {
         let Some(command) = chunk.command(self.pipeline.conn) else {
             if let Some(more) = chunk.done(self.out) {
@@ -166,7 +177,9 @@ impl<C: Chunk> Reader<'_, '_, C> {
             self.pipeline
                 .push(Command::new("EXAMINE").mailbox(&name), Asked::Open(name));
         }
-        self.pipeline.push(command, Asked::Read(chunk));
+        let messages = chunk.weight();
+        self.ahead += messages;
+        self.pipeline.push(command, Asked::Read(chunk, messages));
     }
 
     fn opened(&mut self, name: &RawName, reply: &Reply) -> Result<()> {
@@ -246,7 +259,7 @@ impl<C: Chunk> Reader<'_, '_, C> {
     fn lost(self, failure: &Failure) {
         let (sent, waiting) = self.pipeline.into_open();
         let chunks = sent.into_iter().chain(waiting).filter_map(|asked| match asked {
-            Asked::Read(chunk) => Some(chunk),
+            Asked::Read(chunk, _) => Some(chunk),
             Asked::Open(_) => None,
         });
         let mut chunks: Vec<C> = chunks.collect();
@@ -275,7 +288,7 @@ impl<C: Chunk> Reader<'_, '_, C> {
 /// before it says that one is done; only a SELECT waits for all before it.
 fn of_open_mailbox<'a, C: Chunk>(in_flight: &'a mut InFlight<'_, Asked<C>>) -> impl Iterator<Item = &'a mut C> {
     in_flight.iter().map_while(|asked| match asked {
-        Asked::Read(chunk) => Some(chunk),
+        Asked::Read(chunk, _) => Some(chunk),
         Asked::Open(_) => None,
     })
 }

@@ -123,7 +123,8 @@ impl Task for Work {
         match self {
             // What waits is held in memory, so size counts.
             Self::Upload(upload) => 8 + upload.size() / 4096,
-            Self::Change(_, change) => 5 + change.left().len() / 100,
+            // A mailbox is opened, and answers are waited for: five of them are worth another connection.
+            Self::Change(_, change) => 50 + change.left().len() / 100,
             Self::Tree(_) => 5,
         }
     }

@@ -128,6 +128,7 @@ pub(crate) struct Dovecot {
     /// What it shows to those who come by TLS.
     pub(crate) certificates: Certificates,
     /// What it says of its version.
+    #[allow(dead_code)] // the benchmark tells it
     pub(crate) version: String,
     home: PathBuf,
     keeper: Child,
