@@ -26,8 +26,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::error::{Failure, Result};
 use crate::model::{
-    Checkpoint, ContentDigest, Envelope, Flags, Id, IdSet, Identity, InternalDate, Known, Mailbox, MailboxPath, News,
-    ObjectId, RawName, Role, Since, Status, Survey,
+    Checkpoint, ContentDigest, Envelope, Flags, Id, IdSet, Identity, InternalDate, Known, Mailbox, MailboxId,
+    MailboxIdentity, MailboxPath, News, ObjectId, RawName, Role, Since, Status, Survey,
 };
 
 /// A side that can be read.
@@ -42,6 +42,13 @@ pub trait Source: Send + Sync {
 
     /// What happened in each mailbox; see [`Seen`](crate::model::Seen) for the order of the news.
     fn changes(&self, since: &[Since], news: &mut dyn FnMut(News)) -> Result<()>;
+
+    /// By what the store knows each of these mailboxes whatever it is called, as opening it tells; those of which it tells
+    /// nothing are left out. Proves that two names are one mailbox (HAZARDS 12: what is listed only proposes).
+    fn identities(&self, of: &[Mailbox]) -> Result<Vec<(MailboxId, MailboxIdentity)>> {
+        let _ = of;
+        Ok(Vec::new())
+    }
 
     /// What these messages are known by. Messages that are gone are left out without a word; so the caller must count.
     fn envelopes(&self, of: &[(Mailbox, IdSet)], depth: Depth, found: &mut dyn FnMut(Envelope)) -> Result<()>;
@@ -378,6 +385,8 @@ pub enum Done {
         raw: RawName,
         /// Where creating tells it.
         validity: Option<u64>,
+        /// What survives a rename, as it will be listed; where creating tells it.
+        identity: Option<MailboxIdentity>,
     },
     /// The mailbox is called this now.
     Renamed {

@@ -11,6 +11,7 @@ mod identify;
 pub mod migrate;
 mod observe;
 mod quiet;
+mod renames;
 mod server;
 mod summary;
 mod survey;

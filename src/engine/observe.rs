@@ -7,8 +7,8 @@ use super::{Job, identify};
 use crate::error::{Failure, Result};
 use crate::execute::Names;
 use crate::model::{
-    Checkpoint, Envelope, Flags, Gone, Half, Id, IdSet, Mailbox, MailboxId, MailboxPath, News, Pair, PairId, Seen,
-    Side, Since, Status,
+    Checkpoint, Envelope, Flags, Gone, Half, Id, IdSet, Mailbox, MailboxId, News, Pair, PairId, RawName, Seen, Side,
+    Since, Status,
 };
 use crate::plan::{Base, Now, Presence, Touched, View, first_sight};
 use crate::state::{PendingKind, ProblemKey, State, now};
@@ -110,20 +110,21 @@ fn names(candidate: &Candidate) -> Names {
 /// mailbox cannot have appeared in another behind our back.
 pub(super) fn still_the_same(job: &Job<'_>, seen: &Observation) -> Result<[bool; 2]> {
     let surveys = survey::surveys(job)?;
-    let ids: BTreeMap<&MailboxPath, MailboxId> = seen.names.iter().map(|(id, names)| (&names.path, *id)).collect();
     Ok(Side::BOTH.map(|side| {
-        surveys[side as usize].failures.is_empty()
-            && surveys[side as usize]
+        let at = side as usize;
+        let known = seen
+            .names
+            .iter()
+            .filter_map(|(id, names)| Some((names.raw[at].as_ref()?, *id)));
+        let ids: BTreeMap<&RawName, MailboxId> = known.collect();
+        let survey = &surveys[at];
+        survey.failures.is_empty()
+            && survey
                 .mailboxes
                 .iter()
                 .filter(|listed| listed.selectable && survey::meets(job, side, &listed.path))
                 .all(|listed| {
-                    let path = if side == Side::Left {
-                        listed.path.clone()
-                    } else {
-                        job.naming.to_left(&listed.path)
-                    };
-                    let before = ids.get(&path).map(|id| seen.statuses.get(&(*id, side)));
+                    let before = ids.get(&listed.raw).map(|id| seen.statuses.get(&(*id, side)));
                     // What is out of scope does not count.
                     before.is_none_or(|before| before == listed.status.as_ref())
                 })
@@ -232,7 +233,14 @@ fn take_in(
     news: Seen,
 ) -> Result<()> {
     match news {
-        Seen::Opened { validity: now, .. } => {
+        Seen::Opened {
+            validity: now,
+            identity,
+            ..
+        } => {
+            if let Some(identity) = identity {
+                state.confirm_identity(mailbox, side, &identity)?;
+            }
             if validity != Some(now) {
                 state.void_ids(mailbox, side)?;
             }
@@ -363,6 +371,7 @@ fn view(state: &State, candidate: &Candidate, heard: &mut HashMap<(MailboxId, Si
     Ok(View {
         id: candidate.id,
         path: candidate.path.clone(),
+        naming: candidate.naming.clone(),
         at: candidate.at,
         acted_on: candidate.acted_on,
         emptied_often: candidate.emptied_often,

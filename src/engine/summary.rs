@@ -97,7 +97,7 @@ pub(super) fn stopped(finished: &Finished) -> Failure {
 fn is_shown(action: &Action) -> bool {
     !matches!(
         action,
-        Action::Agree { .. } | Action::Forget { .. } | Action::ForgetMailbox
+        Action::Agree { .. } | Action::AgreeName { .. } | Action::Forget { .. } | Action::ForgetMailbox
     )
 }
 
@@ -111,6 +111,7 @@ fn planned(plan: &Plan) -> [Counts; 2] {
             Action::Move { .. } => side.moved += count,
             Action::SetFlags { .. } => side.flags += count,
             Action::Remove { .. } => side.removed += count,
+            Action::RenameMailbox { .. } => side.mailboxes_renamed += count,
             Action::CreateMailbox { .. } => side.mailboxes_created += count,
             Action::DeleteMailbox { .. } => side.mailboxes_removed += count,
             _ => {}
@@ -130,6 +131,7 @@ fn planned_pairs(plan: &Plan) -> u64 {
 fn line(step: &crate::plan::Step) -> PlanLine {
     let (mailbox, to) = match &step.action {
         Action::Move { from_path, .. } | Action::CopyWithin { from_path, .. } => (from_path, Some(&step.path)),
+        Action::RenameMailbox { to, .. } => (&step.path, Some(to)),
         _ => (&step.path, None),
     };
     PlanLine {

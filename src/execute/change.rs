@@ -261,13 +261,20 @@ impl Executor<'_> {
     pub(super) fn book_mailbox(&mut self, on: Side, mailbox: MailboxId, done: Done) -> Result<()> {
         let state = self.scene.state;
         match done {
-            Done::Created { raw, validity } => {
+            Done::Created {
+                raw,
+                validity,
+                identity,
+            } => {
                 // Ids under which the mailbox was known before it was made again mean nothing now.
                 state.void_ids(mailbox, on)?;
                 state.drop_place(mailbox, on)?;
-                state.set_place(mailbox, on, &raw, None)?;
+                state.set_place(mailbox, on, &raw, identity.as_ref())?;
                 if let Some(validity) = validity {
                     state.set_validity(mailbox, on, validity)?;
+                }
+                if let Some(names) = self.scene.names.get(&mailbox) {
+                    state.agree_name(mailbox, &names.path)?;
                 }
                 self.name(mailbox, on, Some(raw));
                 self.outcome.counts[on as usize].mailboxes_created += 1;
@@ -291,7 +298,7 @@ impl Executor<'_> {
         self.fail(ProblemKey::Mailbox(mailbox, on), failure)
     }
 
-    fn name(&mut self, mailbox: MailboxId, side: Side, raw: Option<RawName>) {
+    pub(super) fn name(&mut self, mailbox: MailboxId, side: Side, raw: Option<RawName>) {
         if let Some(names) = self.scene.names.get_mut(&mailbox) {
             names.raw[side as usize] = raw;
         }

@@ -12,6 +12,7 @@ mod moves;
 mod notes;
 mod recover;
 mod refused;
+mod renames;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
@@ -132,6 +133,10 @@ impl Executor<'_> {
         let steps = |phase| plan.steps.iter().filter(move |step| step.action.phase() == phase);
         self.notes(steps(Phase::Note))?;
         self.scene.state.commit()?;
+        let renames: Vec<&Step> = steps(Phase::Rename).collect();
+        if !renames.is_empty() {
+            self.rename_mailboxes(&renames, &plan.left_alone)?;
+        }
         self.change_mailboxes(steps(Phase::Create))?;
         for (phase, to) in [(Phase::CopyLeft, Side::Left), (Phase::CopyRight, Side::Right)] {
             self.copy(steps(phase), to)?;

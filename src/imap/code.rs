@@ -4,7 +4,7 @@ use super::capability::Capabilities;
 use super::response;
 use super::token::{Token, Tokens, ranges};
 use crate::error::clean;
-use crate::model::{Flags, Id, IdSet, System};
+use crate::model::{Flags, Id, IdSet, MailboxIdentity, System};
 
 /// The flags that can be changed for good in a mailbox (RFC 9051 §7.1 PERMANENTFLAGS).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub(super) enum Code {
     NoModSeq,
     PermanentFlags(Permanent),
     ReadOnly,
+    /// What names the mailbox for good (RFC 8474 §4.1).
+    MailboxId(MailboxIdentity),
     /// UIDVALIDITY and the ids that APPEND gave (RFC 4315 §3).
     AppendUid(u64, IdSet),
     /// UIDVALIDITY of the target, and old and new ids one to one in the order in which they were told.
@@ -92,6 +94,7 @@ fn parse(code: &[u8]) -> Code {
         b"NOMODSEQ" => Some(Code::NoModSeq),
         b"PERMANENTFLAGS" => permanent(tokens).map(Code::PermanentFlags),
         b"READ-ONLY" => Some(Code::ReadOnly),
+        b"MAILBOXID" => mailbox_id(tokens),
         b"APPENDUID" => append_uid(tokens),
         b"COPYUID" => copy_uid(tokens),
         _ => None,
@@ -103,6 +106,14 @@ fn permanent(mut tokens: Tokens<'_>) -> Option<Permanent> {
     let any_keyword = tokens.clone().any(|token| token == Token::Atom(b"\\*"));
     let flags = response::flags(&mut tokens)?;
     Some(Permanent { flags, any_keyword })
+}
+
+fn mailbox_id(mut tokens: Tokens<'_>) -> Option<Code> {
+    // RFC 8474 §7: objectid = 1*255(ALPHA / DIGIT / "_" / "-")
+    const LONGEST: usize = 255;
+    (tokens.next() == Some(Token::Open)).then_some(())?;
+    let id = std::str::from_utf8(tokens.atom()?).ok()?;
+    (id.len() <= LONGEST).then(|| Code::MailboxId(MailboxIdentity(id.into())))
 }
 
 fn append_uid(mut tokens: Tokens<'_>) -> Option<Code> {

@@ -67,7 +67,12 @@ fn create(account: &Account, conn: &mut Conn, path: &MailboxPath) -> Attempt {
     if let Some(validity) = validity {
         account.memory().tell(&raw, validity);
     }
-    Ok(Ok(Done::Created { raw, validity }))
+    let identity = survey::identity(&tried.status);
+    Ok(Ok(Done::Created {
+        raw,
+        validity,
+        identity,
+    }))
 }
 
 struct Tried {
@@ -112,7 +117,8 @@ fn try_create(conn: &mut Conn, raw: &RawName) -> Result<Tried> {
 }
 
 fn rename(account: &Account, conn: &mut Conn, from: &RawName, to: &MailboxPath) -> Attempt {
-    let raw = match spelling(account, conn)?.name(to) {
+    let spelling = spelling(account, conn)?;
+    let raw = match spelling.name(to) {
         Ok(raw) => raw,
         Err(why) => return Ok(Err(unspeakable(to, &why))),
     };
@@ -121,21 +127,63 @@ fn rename(account: &Account, conn: &mut Conn, from: &RawName, to: &MailboxPath) 
         return Ok(Err(Failure::mailbox("the INBOX cannot be renamed").retry(Retry::Never)));
     }
     conn.leave()?;
+    let tree = Tree {
+        from,
+        to: &raw,
+        separator: spelling.separator,
+    };
+    let subscribed = tree.subscribed(conn)?;
     let reply = conn.ask(Command::new("RENAME").mailbox(from).mailbox(&raw), |_| ())?;
     if !reply.is_ok() {
         let what = format!("the server does not rename the mailbox to {to}: {}", reply.text);
         return Ok(Err(Failure::mailbox(what)));
     }
+    account.memory().rename(|name| tree.renamed(name));
+    // RFC 9051 §6.3.6: subscriptions stay with the name.
     let mut pipeline = Pipeline::new(conn);
-    pipeline.push(Command::new("SUBSCRIBE").mailbox(&raw), ());
-    pipeline.push(Command::new("UNSUBSCRIBE").mailbox(from), ());
-    while pipeline.next(&mut Keep)?.is_some() {}
-    let mut memory = account.memory();
-    if let Some(validity) = memory.forget(from) {
-        memory.tell(&raw, validity);
+    for (old, new) in &subscribed {
+        pipeline.push(Command::new("SUBSCRIBE").mailbox(new), ());
+        pipeline.push(Command::new("UNSUBSCRIBE").mailbox(old), ());
     }
-    drop(memory);
+    while pipeline.next(&mut Keep)?.is_some() {}
+    drop(pipeline);
     Ok(Ok(Done::Renamed { raw }))
+}
+
+/// A mailbox about to be renamed, with all that lies below it.
+struct Tree<'a> {
+    from: &'a RawName,
+    to: &'a RawName,
+    separator: Option<u8>,
+}
+
+impl Tree<'_> {
+    /// What a mailbox will be called, if it is in the tree.
+    fn renamed(&self, name: &RawName) -> Option<RawName> {
+        let rest = name.as_bytes().strip_prefix(self.from.as_bytes())?;
+        let inside = rest.first().is_none_or(|&first| Some(first) == self.separator);
+        inside.then(|| RawName::new([self.to.as_bytes(), rest].concat()))
+    }
+
+    /// What of the tree is subscribed: the old and the new name of each.
+    fn subscribed(&self, conn: &mut Conn) -> Result<Vec<(RawName, RawName)>> {
+        let mut pipeline = Pipeline::new(conn);
+        pipeline.push(Command::new("LSUB \"\"").mailbox(self.from), ());
+        if let Some(separator) = self.separator {
+            let below = RawName::new([self.from.as_bytes(), &[separator, b'*']].concat());
+            pipeline.push(Command::new("LSUB \"\"").mailbox(&below), ());
+        }
+        let mut names = Vec::new();
+        while let Some(event) = pipeline.next(&mut Keep)? {
+            if let Event::Data(_, Data::List(list)) = event {
+                // RFC 3501 §6.3.9: a level above something subscribed is told as \Noselect.
+                let name = RawName::new(&list.name);
+                let new = self.renamed(&name).filter(|_| !list.has("\\Noselect"));
+                names.extend(new.map(|new| (name, new)));
+            }
+        }
+        Ok(names)
+    }
 }
 
 /// Deletes what is then seen empty.
@@ -342,14 +390,22 @@ mod tests {
         let good = [
             &begin[..],
             &[
+                ("LSUB \"\" \"A\"", "* LSUB () \"/\" A\n$ OK"),
+                (
+                    "LSUB \"\" \"A/*\"",
+                    "* LSUB () \"/\" A/b\n* LSUB () \"/\" AB\n* LSUB (\\Noselect) \"/\" A/c\n$ OK",
+                ),
                 ("RENAME \"A\" \"N\"", "$ OK"),
                 ("SUBSCRIBE \"N\"", "$ OK"),
                 ("UNSUBSCRIBE \"A\"", "$ OK"),
+                ("SUBSCRIBE \"N/b\"", "$ OK"),
+                ("UNSUBSCRIBE \"A/b\"", "$ OK"),
             ],
         ]
         .concat();
         assert_eq!(done(job(), &good), "renamed N");
-        let bad = [&begin[..], &[("RENAME", "$ NO [ALREADYEXISTS] taken")]].concat();
+        let none = [("LSUB", "$ OK"), ("LSUB", "$ OK")];
+        let bad = [&begin[..], &none, &[("RENAME", "$ NO [ALREADYEXISTS] taken")]].concat();
         assert_eq!(
             done(job(), &bad),
             " failed later: the server does not rename the mailbox to N: taken"

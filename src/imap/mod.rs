@@ -37,6 +37,7 @@ mod crew;
 mod date;
 mod envelopes;
 mod fetch;
+mod identities;
 mod login;
 mod mailboxes;
 mod marks;

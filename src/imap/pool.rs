@@ -91,7 +91,23 @@ impl Memory {
         self.no_room.insert(mailbox.clone(), least);
     }
 
-    /// The mailbox is gone, or has another name.
+    /// Mailboxes are called something else: `renamed` tells the new name of those that are.
+    pub(super) fn rename(&mut self, renamed: impl Fn(&RawName) -> Option<RawName>) {
+        fn carry<T>(map: &mut HashMap<RawName, T>, renamed: impl Fn(&RawName) -> Option<RawName>) {
+            let all = std::mem::take(map).into_iter();
+            // The new name may be that of a mailbox that is gone, so what moved goes in last.
+            let (moved, same): (Vec<_>, Vec<_>) = all
+                .map(|(name, value)| (renamed(&name), name, value))
+                .partition(|(new, ..)| new.is_some());
+            let named = same.into_iter().chain(moved);
+            map.extend(named.map(|(new, old, value)| (new.unwrap_or(old), value)));
+        }
+        carry(&mut self.told, &renamed);
+        carry(&mut self.seen, &renamed);
+        carry(&mut self.permanent, &renamed);
+    }
+
+    /// The mailbox is gone.
     pub(super) fn forget(&mut self, mailbox: &RawName) -> Option<u64> {
         self.permanent.remove(mailbox);
         self.seen.remove(mailbox);

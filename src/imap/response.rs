@@ -194,7 +194,7 @@ fn data(mut tokens: Tokens<'_>) -> Data<'_> {
         b"CAPABILITY" => Some(Data::Capability(Capabilities::new(words(tokens)))),
         b"ENABLED" => Some(Data::Enabled(Capabilities::new(words(tokens)))),
         b"FLAGS" => flags(&mut tokens).map(Data::Flags),
-        b"LIST" => list(tokens).map(Data::List),
+        b"LIST" | b"LSUB" => list(tokens).map(Data::List),
         b"STATUS" => mailbox_status(tokens),
         b"NAMESPACE" => namespaces(tokens).map(Data::Namespace),
         b"SEARCH" => Some(search(tokens)),

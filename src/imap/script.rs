@@ -173,7 +173,7 @@ fn shown(done: &Done) -> String {
         Done::Copied(pairs) => format!("copied {pairs:?}"),
         Done::Removed(ids) => format!("{ids} removed"),
         Done::Differs(ids) => format!("{ids} differ"),
-        Done::Created { raw, validity } => format!("created {raw:?} {validity:?}"),
+        Done::Created { raw, validity, .. } => format!("created {raw:?} {validity:?}"),
         Done::Renamed { raw } => format!("renamed {raw:?}"),
         Done::Deleted => "deleted".into(),
         Done::Failed(ids, failure) => format!("{ids} failed {}: {failure}", failure.retry.name()),

@@ -2,7 +2,7 @@
 
 use super::code::{Code, Permanent};
 use super::response::{Data, Reply};
-use crate::model::{Flags, IdSet};
+use crate::model::{Flags, IdSet, MailboxIdentity};
 
 /// An open mailbox (RFC 9051 §6.3.2, RFC 7162 §3.1.2).
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,7 @@ pub(super) struct Selected {
     pub(super) flags: Flags,
     pub(super) permanent: Option<Permanent>,
     pub(super) read_only: bool,
+    pub(super) identity: Option<MailboxIdentity>,
 }
 
 impl Selected {
@@ -43,6 +44,7 @@ impl Selected {
             Code::HighestModSeq(modseq) => self.modseq = *modseq,
             Code::PermanentFlags(permanent) => self.permanent = Some(permanent.clone()),
             Code::ReadOnly => self.read_only = true,
+            Code::MailboxId(identity) => self.identity = Some(identity.clone()),
             _ => {}
         }
     }

@@ -224,6 +224,7 @@ impl<'s> Slot<'s> {
                 next_id: first.next,
                 // EXAMINE is always read-only; what cannot be written is found out when it is written.
                 read_only: false,
+                identity: self.selected.identity.clone(),
             });
         } else if mark.validity != first.validity {
             self.tainted = true;

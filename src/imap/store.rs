@@ -2,9 +2,9 @@
 
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use super::{Imap, changes, envelopes, fetch, quiet, survey, write};
+use super::{Imap, changes, envelopes, fetch, identities, quiet, survey, write};
 use crate::error::Result;
-use crate::model::{Checkpoint, Envelope, IdSet, Mailbox, News, Since, Status, Survey};
+use crate::model::{Checkpoint, Envelope, IdSet, Mailbox, MailboxId, MailboxIdentity, News, Since, Status, Survey};
 use crate::spool::SpoolTarget;
 use crate::store::{Delivered, Depth, IntentId, Outcome, ReadJob, Source, Store, Target, Wire, WriteJob};
 
@@ -19,6 +19,10 @@ impl Source for Imap {
 
     fn changes(&self, since: &[Since], news: &mut dyn FnMut(News)) -> Result<()> {
         changes::changes(&self.account, since, news)
+    }
+
+    fn identities(&self, of: &[Mailbox]) -> Result<Vec<(MailboxId, MailboxIdentity)>> {
+        identities::identities(&self.account, of)
     }
 
     fn envelopes(&self, of: &[(Mailbox, IdSet)], depth: Depth, found: &mut dyn FnMut(Envelope)) -> Result<()> {

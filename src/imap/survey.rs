@@ -280,7 +280,7 @@ fn status_items(capabilities: &Capabilities) -> String {
 }
 
 /// What may survive a rename: UIDVALIDITY. It only proposes (HAZARDS 12).
-fn identity(items: &StatusItems) -> Option<MailboxIdentity> {
+pub(super) fn identity(items: &StatusItems) -> Option<MailboxIdentity> {
     items
         .uidvalidity
         .map(|validity| MailboxIdentity(format!("v={validity}").into()))

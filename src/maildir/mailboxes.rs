@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::disk::{create_directories, create_directory, create_file, failure, if_there, names, rename_new, shown};
 use super::escape::respelled;
 use super::layout::Layout;
-use super::place::{Part, Place};
+use super::place::{Look, Part, Place};
 use super::store::Shared;
 use super::workers::Answers;
 use crate::error::{Failure, Reach, Result, Retry};
@@ -24,9 +24,10 @@ impl Shared {
     /// mailbox.
     pub(super) fn create(&self, path: &MailboxPath, answers: Answers) -> Result<()> {
         match self.make(path) {
-            Ok((raw, validity)) => answers.tell(Done::Created {
+            Ok((raw, look)) => answers.tell(Done::Created {
                 raw,
-                validity: Some(validity),
+                validity: Some(look.validity()),
+                identity: Some(look.identity()),
             }),
             Err(err) => answers.tell(Done::Failed(
                 IdSet::new(),
@@ -35,7 +36,7 @@ impl Shared {
         }
     }
 
-    fn make(&self, path: &MailboxPath) -> io::Result<(RawName, u64)> {
+    fn make(&self, path: &MailboxPath) -> io::Result<(RawName, Look)> {
         let root = &self.options.root;
         create_directories(root)?;
         let raw = self.layout.raw(path);
@@ -53,9 +54,9 @@ impl Shared {
                 _ => {}
             }
         }
-        let validity = place.look()?.validity();
+        let look = place.look()?;
         self.changed(place.path);
-        Ok((raw, validity))
+        Ok((raw, look))
     }
 
     /// Makes the directories of a raw name; what they are called then.

@@ -61,6 +61,8 @@ impl Shared {
             validity,
             next_id: None,
             read_only,
+            // The inode is listed already, and proves nothing (HAZARDS 12).
+            identity: None,
         });
 
         // In a directory that took the place of another one nothing is known, so nothing is gone.

@@ -66,6 +66,8 @@ pub enum Seen {
         next_id: Option<Id>,
         /// Nothing can be written to it.
         read_only: bool,
+        /// By what the store knows the mailbox whatever it is called; `None` where it has no such thing.
+        identity: Option<MailboxIdentity>,
     },
     /// Messages that are there and were not among those known.
     Added(IdSet),

@@ -97,6 +97,12 @@ impl MailboxPath {
         Self::new(text.split('/').map(|c| c.replace("%2F", "/").replace("%25", "%")))
     }
 
+    /// This mailbox's name when `from`, which is it or lies above it, is called `to`; `None` when `from` is neither.
+    pub fn carried(&self, from: &Self, to: &Self) -> Option<Self> {
+        let rest = self.0.strip_prefix(from.components())?;
+        Self::new(to.0.iter().chain(rest).cloned())
+    }
+
     /// The mailbox one level up.
     pub fn parent(&self) -> Option<Self> {
         (self.0.len() > 1).then(|| Self(self.0[..self.0.len() - 1].to_vec()))
@@ -226,6 +232,13 @@ mod tests {
         assert!(MailboxPath::parse("a//b").is_none());
         assert!(MailboxPath::parse("").is_none());
         assert_eq!(MailboxPath::parse("a/b").unwrap().parent().unwrap().to_string(), "a");
+        let carried = |path: &str, from: &str, to: &str| {
+            let [path, from, to] = [path, from, to].map(|name| MailboxPath::parse(name).unwrap());
+            path.carried(&from, &to).map(|path| path.to_string())
+        };
+        assert_eq!(carried("a/b/c", "a/b", "x").as_deref(), Some("x/c"));
+        assert_eq!(carried("a", "a", "x/y").as_deref(), Some("x/y"));
+        assert_eq!(carried("ab", "a", "x"), None);
         let odd = MailboxPath::new(["a/%2F".to_owned(), "%".to_owned()]).unwrap();
         assert_eq!(MailboxPath::from_text(&odd.to_text()), Some(odd));
         assert_eq!(MailboxPath::parse("x\u{1b}[31m").unwrap().to_string(), "x\\u{1b}[31m");

@@ -34,6 +34,18 @@ pub struct Step {
 /// Something to do, or to write down.
 #[derive(Clone, Debug)]
 pub enum Action {
+    /// Rename the mailbox on that side.
+    RenameMailbox {
+        /// Where.
+        on: Side,
+        /// Its new name, as the left spells it.
+        to: MailboxPath,
+    },
+    /// The mailbox's new name is what both sides agree on from now on, as far as they were renamed.
+    AgreeName {
+        /// As the left spells it.
+        to: MailboxPath,
+    },
     /// Make the mailbox on that side.
     CreateMailbox {
         /// Where.
@@ -177,6 +189,8 @@ pub enum Source {
 pub enum Phase {
     /// What is only written down.
     Note,
+    /// Mailboxes are renamed.
+    Rename,
     /// Mailboxes are made.
     Create,
     /// Messages are copied to the left.
@@ -201,6 +215,7 @@ impl Action {
         match self {
             Self::Pair { .. } | Self::Agree { .. } | Self::Forget { .. } => Phase::Note,
             Self::KeepNew { .. } | Self::KeepFlags { .. } | Self::KeepRemoval { .. } => Phase::Note,
+            Self::RenameMailbox { .. } | Self::AgreeName { .. } => Phase::Rename,
             Self::CreateMailbox { .. } => Phase::Create,
             Self::Copy { to: Side::Left, .. } => Phase::CopyLeft,
             Self::Copy { to: Side::Right, .. } => Phase::CopyRight,
@@ -215,6 +230,8 @@ impl Action {
     /// One word for it, as in reports.
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::RenameMailbox { .. } => "rename-mailbox",
+            Self::AgreeName { .. } => "agree-name",
             Self::CreateMailbox { .. } => "create-mailbox",
             Self::DeleteMailbox { .. } => "delete-mailbox",
             Self::ForgetMailbox => "forget-mailbox",
@@ -235,7 +252,7 @@ impl Action {
     /// The side that is changed; `None` where none is.
     pub const fn on(&self) -> Option<Side> {
         match self {
-            Self::CreateMailbox { on } | Self::DeleteMailbox { on } => Some(*on),
+            Self::CreateMailbox { on } | Self::DeleteMailbox { on } | Self::RenameMailbox { on, .. } => Some(*on),
             Self::SetFlags { on, .. } | Self::Remove { on, .. } => Some(*on),
             Self::Move { on, .. } | Self::CopyWithin { on, .. } => Some(*on),
             Self::Copy { to, .. } => Some(*to),
@@ -247,6 +264,7 @@ impl Action {
     pub fn count(&self) -> u64 {
         match self {
             Self::CreateMailbox { .. } | Self::DeleteMailbox { .. } | Self::ForgetMailbox => 1,
+            Self::RenameMailbox { .. } | Self::AgreeName { .. } => 1,
             Self::Pair { matches } => matches.len() as u64,
             Self::Move { moves, .. } => moves.len() as u64,
             Self::CopyWithin { twins, .. } => twins.len() as u64,
@@ -259,7 +277,7 @@ impl Action {
 
     /// Whether it changes nothing but homing's own books.
     pub const fn is_note(&self) -> bool {
-        matches!(self.phase(), Phase::Note) || matches!(self, Self::ForgetMailbox)
+        matches!(self.phase(), Phase::Note) || matches!(self, Self::ForgetMailbox | Self::AgreeName { .. })
     }
 }
 
@@ -269,6 +287,8 @@ impl fmt::Display for Step {
         let (path, count) = (&self.path, self.action.count());
         let messages = if count == 1 { "message" } else { "messages" };
         match &self.action {
+            Action::RenameMailbox { on, to } => write!(f, "rename {path} to {to} on the {on}")?,
+            Action::AgreeName { to } => write!(f, "note that the mailbox is called {to}")?,
             Action::CreateMailbox { on } => write!(f, "create {path} on the {on}")?,
             Action::DeleteMailbox { on } => write!(f, "delete {path} on the {on}")?,
             Action::ForgetMailbox => write!(f, "forget {path}")?,

@@ -1,4 +1,4 @@
-//! Mailboxes that only one side has.
+//! Mailboxes that have another name on one side, or that only one side has.
 
 use super::{Action, Policy, Presence, Rule, Step, View};
 use crate::model::Side;
@@ -18,6 +18,9 @@ pub(super) enum Fate {
 /// under the guards; the deletion follows only if nothing is left (DESIGN 8a "deleting a mailbox").
 pub(super) fn decide(view: &View, policy: &Policy, steps: &mut Vec<Step>) -> Fate {
     use Presence::{Gone, Never, There, Unknown};
+    if !view.at.contains(&Unknown) {
+        rename(view, steps);
+    }
     let mut step = |action, why| {
         steps.push(Step {
             mailbox: view.id,
@@ -40,6 +43,32 @@ pub(super) fn decide(view: &View, policy: &Policy, steps: &mut Vec<Step>) -> Fat
     }
 }
 
+/// What [`super::names`] decided, as steps.
+fn rename(view: &View, steps: &mut Vec<Step>) {
+    let mut why = "renamed on both sides";
+    for on in Side::BOTH {
+        if let Some(rename) = &view.naming.renames[on as usize] {
+            why = rename.why;
+            let to = rename.to.clone();
+            steps.push(Step {
+                mailbox: view.id,
+                path: rename.from.clone(),
+                action: Action::RenameMailbox { on, to },
+                why,
+            });
+        }
+    }
+    if view.naming.agreed {
+        let to = view.path.clone();
+        steps.push(Step {
+            mailbox: view.id,
+            path: view.path.clone(),
+            action: Action::AgreeName { to },
+            why,
+        });
+    }
+}
+
 fn created(policy: &Policy, by: Side, why: &'static str, step: &mut impl FnMut(Action, &'static str)) -> Fate {
     if policy.of(by).mailboxes == Rule::Spread {
         step(Action::CreateMailbox { on: by.other() }, why);
@@ -50,6 +79,11 @@ fn created(policy: &Policy, by: Side, why: &'static str, step: &mut impl FnMut(A
 }
 
 fn deleted(view: &View, policy: &Policy, by: Side, step: &mut impl FnMut(Action, &'static str)) -> Fate {
+    if view.naming.outlived.is_some() {
+        let why = "renamed on one side, deleted on the other: the rename wins";
+        step(Action::CreateMailbox { on: by }, why);
+        return Fate::Restore;
+    }
     let rule = policy.of(by).mailboxes;
     // What comes back message by message comes back with its mailbox.
     let restore = rule == Rule::Undo || policy.of(by).removals == Rule::Undo || view.path.is_inbox();

@@ -1,8 +1,9 @@
 //! From what happened on both sides to what is to be done: pure, no I/O, no clock, no protocol.
 //!
 //! [`plan`] reads an [`Input`] and makes a [`Plan`]: data, each step with its reason. Where to look:
-//! `mailboxes` decides on mailboxes, `pair` on new messages, `moves` and `copies` on what went from one mailbox to another,
-//! `decide` on paired ones; `alike` tells which messages are one, `flags` merges, `guard` holds back what looks like an accident,
+//! `renames` tells which mailbox is which, `mailboxes` decides on mailboxes, `pair` on new messages, `moves` and `copies` on
+//! what went from one mailbox to another, `decide` on paired ones; `alike` tells which messages are one, `flags` merges,
+//! `guard` holds back what looks like an accident,
 //! `order` sorts, `check` proves that nothing was forgotten.
 
 mod action;
@@ -17,12 +18,14 @@ mod moves;
 mod order;
 mod pair;
 mod policy;
+mod renames;
 
 pub use action::{Action, Move, Phase, Plan, Source, Step, Twin};
 pub use flags::{Merge, first_sight, merge};
 pub use guard::{Adoption, Guard, Held, Limits};
 pub use pair::{Match, Waiting};
 pub use policy::{Policy, Rule, SidePolicy};
+pub use renames::{Census, Kin, Known, Naming, Rename, Row, Sighting, names};
 
 use std::collections::BTreeSet;
 
@@ -64,8 +67,10 @@ pub enum Base {
 pub struct View {
     /// Its number.
     pub id: MailboxId,
-    /// Its name on the left.
+    /// Its name on the left, once its renames are done.
     pub path: MailboxPath,
+    /// What is to be done about its name.
+    pub naming: Naming,
     /// Where it is.
     pub at: [Presence; 2],
     /// Its name was asked for; the others are looked at and left as they are.
@@ -165,6 +170,6 @@ pub fn gaps(input: &Input, plan: &Plan) -> Vec<String> {
 impl View {
     /// What happened on `side` that the base does not know; a mailbox deleted on the other side then comes back.
     fn beyond_base(&self, side: Side) -> bool {
-        !self.added[side as usize].is_empty()
+        !self.added[side as usize].is_empty() || !self.resting[side as usize].is_empty()
     }
 }

@@ -422,6 +422,7 @@ mod tests {
             .map(|(nth, name)| View {
                 id: MailboxId(nth as u32),
                 path: MailboxPath::parse(name).unwrap(),
+                naming: crate::plan::Naming::default(),
                 at: [Presence::There; 2],
                 acted_on: true,
                 emptied_often: *name == "Trash",

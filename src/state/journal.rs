@@ -2,7 +2,7 @@
 
 use super::{State, failed, side_of};
 use crate::error::Result;
-use crate::model::{ContentDigest, Envelope, EnvelopeKey, HeaderDigest, Id, IdSet, MailboxId, Pair, Side};
+use crate::model::{ContentDigest, Envelope, EnvelopeKey, HeaderDigest, Id, IdSet, MailboxId, MailboxPath, Pair, Side};
 use crate::store::IntentId;
 
 /// What an intent is about to do.
@@ -87,6 +87,26 @@ impl IntentMessage {
             envelope: pair.envelope,
             header: Some(pair.header),
         }
+    }
+}
+
+/// A rename of a mailbox that was begun. Its inferiors go along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renaming {
+    /// Which.
+    pub mailbox: MailboxId,
+    /// On which side.
+    pub side: Side,
+    /// Its decoded name on that side until then.
+    pub was: MailboxPath,
+    /// Its decoded name on that side afterwards.
+    pub becomes: MailboxPath,
+}
+
+impl Renaming {
+    /// What a mailbox is called on the way when another one has its new name still.
+    pub fn on_the_way(mailbox: MailboxId) -> MailboxPath {
+        MailboxPath::new([format!("homing-rename-{}", mailbox.0)]).expect("the name is not empty")
     }
 }
 
@@ -191,5 +211,49 @@ impl State {
     pub fn close_intent(&self, id: IntentId) -> Result<()> {
         self.execute("DELETE FROM intent_message WHERE intent=?", [id.0 as i64])?;
         self.execute("DELETE FROM intent WHERE id=?", [id.0 as i64]).map(drop)
+    }
+
+    /// Writes down a rename. It must be committed before it begins; a mailbox has one at a time.
+    pub fn open_rename(&self, renaming: &Renaming) -> Result<()> {
+        let Renaming {
+            mailbox,
+            side,
+            was,
+            becomes,
+        } = renaming;
+        self.execute(
+            "INSERT OR REPLACE INTO renaming (mailbox, side, was, becomes) VALUES (?,?,?,?)",
+            (mailbox.0, *side as u8, was.to_text(), becomes.to_text()),
+        )
+        .map(drop)
+    }
+
+    /// The renames of which nobody knows what came of them.
+    pub fn open_renames(&self) -> Result<Vec<Renaming>> {
+        let rows = self.rows(
+            "SELECT mailbox, side, was, becomes FROM renaming ORDER BY mailbox, side",
+            [],
+            |row| {
+                let (was, becomes): (String, String) = (row.get(2)?, row.get(3)?);
+                let paths = MailboxPath::from_text(&was).zip(MailboxPath::from_text(&becomes));
+                let (mailbox, side) = (row.get(0)?, row.get(1)?);
+                Ok(paths.map(|(was, becomes)| Renaming {
+                    mailbox: MailboxId(mailbox),
+                    side: side_of(side),
+                    was,
+                    becomes,
+                }))
+            },
+        )?;
+        Ok(rows.into_iter().flatten().collect())
+    }
+
+    /// It is known under what name the mailbox is.
+    pub fn close_rename(&self, mailbox: MailboxId, side: Side) -> Result<()> {
+        self.execute(
+            "DELETE FROM renaming WHERE mailbox=? AND side=?",
+            (mailbox.0, side as u8),
+        )
+        .map(drop)
     }
 }

@@ -9,8 +9,10 @@ use crate::model::{Checkpoint, MailboxId, MailboxIdentity, MailboxPath, RawName,
 pub struct Place {
     /// The side's own name for it.
     pub raw: RawName,
-    /// What survives a rename.
+    /// What survives a rename, as the mailbox was listed. Proposes only.
     pub identity: Option<MailboxIdentity>,
+    /// The same as opening the mailbox told, where the store knows such a thing. Proves.
+    pub confirmed: Option<MailboxIdentity>,
     /// Up to where its messages have been seen. An empty token: only under which validity its ids are.
     pub checkpoint: Option<Checkpoint>,
     /// When it was last listed in full, in seconds since 1970.
@@ -22,7 +24,7 @@ pub struct Place {
 pub struct MailboxRow {
     /// Its number.
     pub id: MailboxId,
-    /// Its name on the left.
+    /// The name that both sides agreed on, as the left spells it.
     pub path: MailboxPath,
     /// What each side last had of it; `None`: nothing.
     pub places: [Option<Place>; 2],
@@ -46,7 +48,7 @@ impl State {
             .collect();
         let mut places: std::collections::HashMap<(u32, u8), Place> = self
             .rows(
-                "SELECT mailbox, side, raw, identity, validity, next_id, token, listed FROM place",
+                "SELECT mailbox, side, raw, identity, validity, next_id, token, listed, confirmed FROM place",
                 [],
                 |row| {
                     let checkpoint = match (row.get::<_, Option<i64>>(4)?, row.get::<_, Option<String>>(6)?) {
@@ -62,6 +64,9 @@ impl State {
                         identity: row
                             .get::<_, Option<String>>(3)?
                             .map(|text| MailboxIdentity(text.into())),
+                        confirmed: row
+                            .get::<_, Option<String>>(8)?
+                            .map(|text| MailboxIdentity(text.into())),
                         checkpoint,
                         listed: row.get(7)?,
                     };
@@ -76,17 +81,29 @@ impl State {
         Ok(rows)
     }
 
-    /// The number of the mailbox of that name, given out now if need be.
-    pub fn mailbox(&self, path: &MailboxPath) -> Result<MailboxId> {
-        let text = path.to_text();
-        self.execute("INSERT OR IGNORE INTO mailbox (path) VALUES (?)", [&text])?;
+    /// A number for a mailbox that neither side had before.
+    pub fn new_mailbox(&self, path: &MailboxPath) -> Result<MailboxId> {
         let conn = self.conn();
-        let mut query = conn
-            .prepare_cached("SELECT id FROM mailbox WHERE path=?")
+        let id = conn
+            .prepare_cached("INSERT INTO mailbox (path) VALUES (?)")
+            .and_then(|mut insert| insert.insert([path.to_text()]))
             .map_err(failed)?;
-        query
-            .query_row([&text], |row| Ok(MailboxId(row.get(0)?)))
-            .map_err(failed)
+        Ok(MailboxId(id as u32))
+    }
+
+    /// Both sides agree on that name.
+    pub fn agree_name(&self, mailbox: MailboxId, path: &MailboxPath) -> Result<()> {
+        self.execute("UPDATE mailbox SET path=? WHERE id=?", (path.to_text(), mailbox.0))
+            .map(drop)
+    }
+
+    /// Notes by what a side knows the mailbox for good, as it told when the mailbox was opened.
+    pub fn confirm_identity(&self, mailbox: MailboxId, side: Side, identity: &MailboxIdentity) -> Result<()> {
+        self.execute(
+            "UPDATE place SET confirmed=?1 WHERE mailbox=?2 AND side=?3 AND confirmed IS NOT ?1",
+            (&*identity.0, mailbox.0, side as u8),
+        )
+        .map(drop)
     }
 
     /// Notes that a side has the mailbox under that name. Its checkpoint stays, unless it was not there before.
@@ -161,7 +178,7 @@ impl State {
 
     /// Forgets a mailbox that neither side has, with everything known of its messages. Its number is not used again.
     pub fn forget_mailbox(&self, mailbox: MailboxId) -> Result<()> {
-        for table in ["place", "pair", "pending", "problem", "file"] {
+        for table in ["place", "pair", "pending", "problem", "file", "renaming"] {
             self.execute(&format!("DELETE FROM {table} WHERE mailbox=?"), [mailbox.0])?;
         }
         self.close_intents(mailbox)?;

@@ -27,7 +27,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::{Failure, Kind, Result};
 use crate::model::Side;
 
-pub use journal::{Intent, IntentKind, IntentMessage};
+pub use journal::{Intent, IntentKind, IntentMessage, Renaming};
 pub use lock::Lock;
 pub use mailboxes::{MailboxRow, Place};
 pub use pending::{Pending, PendingKind};

@@ -114,6 +114,21 @@ impl State {
         Ok(found)
     }
 
+    /// A few of a mailbox's pairs that have an id on that side: the newest and the oldest.
+    pub fn some_pairs(&self, mailbox: MailboxId, side: Side, at_most: u32) -> Result<Vec<Pair>> {
+        let p = prefix(side);
+        let mut found = Vec::new();
+        for order in ["DESC", "ASC"] {
+            let sql = format!(
+                "{SELECT} WHERE mailbox=? AND {p}_id IS NOT NULL AND {p}_gone=0 ORDER BY {p}_id {order} LIMIT ?"
+            );
+            found.extend(self.rows(&sql, (mailbox.0, at_most.div_ceil(2)), read)?);
+        }
+        found.sort_by_key(|pair| pair.id.0);
+        found.dedup_by_key(|pair| pair.id);
+        Ok(found)
+    }
+
     /// The pair of that row.
     pub fn pair(&self, id: PairId) -> Result<Option<Pair>> {
         Ok(self.rows(&format!("{SELECT} WHERE p.id=?"), [id.0], read)?.pop())

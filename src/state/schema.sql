@@ -8,13 +8,16 @@ CREATE TABLE run (
   id INTEGER PRIMARY KEY, command TEXT NOT NULL, begun INTEGER NOT NULL,
   ended INTEGER, exit INTEGER, report TEXT);
 
--- A mailbox, by the name it has on the left. Rows are never reused: other tables and the stores refer to them.
-CREATE TABLE mailbox (id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE);
+-- A mailbox, by the name that both sides agreed on, as the left spells it. Rows are never reused: other tables and the
+-- stores refer to them. Two can have one name for a while: one is being renamed, the other was made in its place.
+CREATE TABLE mailbox (id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL);
+CREATE INDEX mailbox_path ON mailbox (path);
 
 -- A mailbox as one side last had it: base of creations and deletions, and the checkpoint of its messages.
 CREATE TABLE place (
   mailbox INTEGER NOT NULL, side INTEGER NOT NULL,
-  raw BLOB NOT NULL, identity TEXT,
+  raw BLOB NOT NULL,
+  identity TEXT, confirmed TEXT,                 -- what survives a rename: as listed, and as opening the mailbox told
   validity INTEGER, next_id INTEGER, token TEXT, -- the checkpoint; NULL: never seen in full
   listed INTEGER,                                -- when it was last listed in full
   PRIMARY KEY (mailbox, side)) WITHOUT ROWID;
@@ -61,6 +64,11 @@ CREATE TABLE intent (
 CREATE TABLE intent_message (
   intent INTEGER NOT NULL, id INTEGER NOT NULL, content BLOB, envelope BLOB, header BLOB,
   PRIMARY KEY (intent, id)) WITHOUT ROWID;
+
+-- Renames under way, in the names of the side: committed before, closed with the outcome.
+CREATE TABLE renaming (
+  mailbox INTEGER NOT NULL, side INTEGER NOT NULL, was TEXT NOT NULL, becomes TEXT NOT NULL,
+  PRIMARY KEY (mailbox, side)) WITHOUT ROWID;
 
 -- The files of a Maildir.
 CREATE TABLE file (

@@ -27,6 +27,7 @@ mod moves;
 mod odd_mail;
 mod odd_names;
 mod policies;
+mod renames;
 mod rounds;
 mod scene;
 mod trouble;

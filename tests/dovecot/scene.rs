@@ -51,6 +51,11 @@ impl<'a> Scene<'a> {
         format!("{prefix}{}", mailbox.replace('/', &separator.to_string()))
     }
 
+    /// The same as it goes over the wire: encoded and quoted.
+    pub(crate) fn wire(&self, mailbox: &str) -> String {
+        crate::support::raw::quoted(&crate::support::witness::encode_name(&self.on_server(mailbox)))
+    }
+
     /// Another client on the account.
     pub(crate) fn raw(&self) -> Raw {
         Raw::connect(self.dovecot.host, self.dovecot.port, &self.user)

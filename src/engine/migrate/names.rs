@@ -231,6 +231,7 @@ mod tests {
         let place = Place {
             raw: RawName::new(right),
             identity: None,
+            confirmed: None,
             checkpoint: None,
             listed: None,
         };

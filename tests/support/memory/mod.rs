@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use homing::error::{Failure, Kind, Result};
 use homing::identity::Digester;
 use homing::model::{
-    Checkpoint, Envelope, Flags, Id, IdSet, Identity, InternalDate, Listed, Mailbox, MailboxIdentity, MailboxPath,
-    News, ObjectId, RawName, Seen, Since, Status, Survey, Token,
+    Checkpoint, Envelope, Flags, Id, IdSet, Identity, InternalDate, Listed, Mailbox, MailboxId, MailboxIdentity,
+    MailboxPath, News, ObjectId, RawName, Seen, Since, Status, Survey, Token,
 };
 use homing::store::{
     Delivered, Depth, Done, Head, IntentId, Landing, Outcome, ReadJob, Source, Store, Target, WriteJob,
@@ -417,6 +417,11 @@ impl Memory {
         self.nature.names_objects.then(|| ObjectId(object.to_string().into()))
     }
 
+    fn identity(&self, b: &Box_) -> Option<MailboxIdentity> {
+        let identity = || MailboxIdentity(b.identity.to_string().into());
+        self.nature.names_objects.then(identity)
+    }
+
     fn status(b: &Box_) -> Status {
         Token(format!("{}:{}", b.validity, b.changes))
     }
@@ -438,10 +443,7 @@ impl Source for Memory {
             roles: Vec::new(),
             selectable: true,
             status: Some(Self::status(b)),
-            identity: self
-                .nature
-                .names_objects
-                .then(|| MailboxIdentity(b.identity.to_string().into())),
+            identity: Some(MailboxIdentity(format!("v={}", b.validity).into())),
             messages: Some(b.messages.len() as u64),
         });
         Ok(Survey {
@@ -452,6 +454,16 @@ impl Source for Memory {
 
     fn names_objects(&self) -> bool {
         self.nature.names_objects
+    }
+
+    fn identities(&self, of: &[Mailbox]) -> Result<Vec<(MailboxId, MailboxIdentity)>> {
+        self.step()?;
+        let inner = self.inner();
+        let identity = |mailbox: &Mailbox| {
+            let b = inner.mailboxes.get(&Self::name(mailbox))?;
+            Some((mailbox.id, self.identity(b)?))
+        };
+        Ok(of.iter().filter_map(identity).collect())
     }
 
     fn untouched(&self, status: &Status, checkpoint: &Checkpoint) -> bool {
@@ -472,6 +484,7 @@ impl Source for Memory {
                     validity: b.validity,
                     next_id: Some(b.next_id),
                     read_only: false,
+                    identity: self.identity(&b),
                 },
             ));
             let same = question.checkpoint.as_ref().is_some_and(|c| c.validity == b.validity);

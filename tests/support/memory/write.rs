@@ -80,7 +80,15 @@ impl Memory {
                 self.inner().writes += 1;
                 self.create(&path.to_string());
                 let raw = RawName::new(path.to_string());
-                send(done, ticket, Done::Created { raw, validity: None });
+                send(
+                    done,
+                    ticket,
+                    Done::Created {
+                        raw,
+                        validity: None,
+                        identity: None,
+                    },
+                );
                 ticket
             }
             WriteJob::Rename { ticket, mailbox, to } => {
