@@ -24,6 +24,8 @@ mod memory;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use homing::model::{Flags, InternalDate};
 use homing::plan::{Policy, Rule, SidePolicy};
@@ -196,7 +198,9 @@ impl Scenario {
             round.now.reverse();
             round.after.reverse();
             if let Some(plan) = &mut round.plan {
-                plan.iter_mut().for_each(|step| *step = change_over(step));
+                for step in plan {
+                    *step = change_over(step);
+                }
             }
         }
         mirrored
@@ -312,7 +316,9 @@ fn bring(store: &Memory, to: &str, message: &str, flags: &Flags, wanted: impl Fn
 
 fn sorted(boxes: &BTreeMap<String, Vec<(String, Flags)>>) -> BTreeMap<String, Vec<(String, Flags)>> {
     let mut boxes = boxes.clone();
-    boxes.values_mut().for_each(|messages| messages.sort());
+    for messages in boxes.values_mut() {
+        messages.sort();
+    }
     boxes
 }
 
@@ -433,27 +439,38 @@ fn every_scenario_comes_out_right_wherever_it_is_stopped() {
         .flat_map(|file| parse(&std::fs::read_to_string(file).expect("text")))
         .filter(|scenario| only.as_ref().is_none_or(|only| scenario.name.contains(only)))
         .collect();
-    let mut failed = Vec::new();
-    let mut interruptions = 0;
-    for scenario in &scenarios {
-        let walks = std::panic::catch_unwind(|| {
-            let once = walk(scenario, false);
-            once + if scenario.lopsided {
-                0
-            } else {
-                walk(&scenario.mirrored(), true)
-            }
-        });
-        match walks {
-            Ok(walked) => interruptions += walked,
-            Err(_) => failed.push(&*scenario.name),
+    let (next, failed, interruptions) = (AtomicUsize::new(0), Mutex::new(Vec::new()), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match std::panic::catch_unwind(|| walk_both_ways(scenario)) {
+                        Ok(walked) => drop(interruptions.fetch_add(walked, Ordering::Relaxed)),
+                        Err(_) => failed.lock().unwrap().push(&*scenario.name),
+                    }
+                }
+            });
         }
-    }
-    println!("scenarios: {}, interruptions walked: {interruptions}", scenarios.len());
+    });
+    let failed = failed.into_inner().unwrap();
+    println!(
+        "scenarios: {}, interruptions walked: {interruptions:?}",
+        scenarios.len()
+    );
     assert!(
         failed.is_empty(),
         "{} of {} failed: {failed:#?}",
         failed.len(),
         scenarios.len()
     );
+}
+
+fn walk_both_ways(scenario: &Scenario) -> u64 {
+    let changed_over = !scenario.lopsided;
+    walk(scenario, false)
+        + if changed_over {
+            walk(&scenario.mirrored(), true)
+        } else {
+            0
+        }
 }

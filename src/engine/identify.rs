@@ -189,8 +189,7 @@ fn void_rows(job: &Job<'_>, view: &mut View) -> Result<()> {
         let Some(side) = Side::BOTH.into_iter().find(|&side| pair.half(side).id.is_some()) else {
             continue;
         };
-        // One half that is gone is not unknown.
-        let gone = Side::BOTH.iter().any(|&side| pair.half(side).gone != Gone::No)
+        let gone = pair.half(side).gone != Gone::No
             || view
                 .touched
                 .iter()

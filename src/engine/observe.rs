@@ -243,6 +243,10 @@ fn take_in(
             }
             if validity != Some(now) {
                 state.void_ids(mailbox, side)?;
+                if validity.is_some() {
+                    // What was noted about the old ids proves nothing any more.
+                    state.close_intents(mailbox)?;
+                }
             }
             state.set_validity(mailbox, side, now)?;
         }

@@ -268,6 +268,9 @@ impl Executor<'_> {
             } => {
                 // Ids under which the mailbox was known before it was made again mean nothing now.
                 state.void_ids(mailbox, on)?;
+                state.close_intents(mailbox)?;
+                // Whatever will be there came later.
+                self.scene.next_ids.insert((mailbox, on), 1);
                 state.drop_place(mailbox, on)?;
                 state.set_place(mailbox, on, &raw, identity.as_ref())?;
                 if let Some(validity) = validity {

@@ -99,13 +99,17 @@ impl Executor<'_> {
 
     fn open_intent(&self, mailbox: MailboxId, to: Side, ids: &IdSet) -> Result<IntentId> {
         let scene = &self.scene;
-        let messages: Vec<IntentMessage> = ids
-            .iter()
-            .filter_map(|id| {
-                let waiting = scene.waiting.get(&(mailbox, to.other(), id))?;
-                Some(IntentMessage::seen(waiting))
-            })
-            .collect();
+        let mut messages = Vec::new();
+        for id in ids.iter() {
+            messages.extend(match scene.waiting.get(&(mailbox, to.other(), id)) {
+                Some(waiting) => Some(IntentMessage::seen(waiting)),
+                // It was there before, and comes back.
+                None => scene
+                    .state
+                    .partner(mailbox, to.other(), id)?
+                    .map(|pair| IntentMessage::paired(id, &pair)),
+            });
+        }
         let intent = Intent {
             id: IntentId(0),
             kind: IntentKind::Copy,

@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Kind, Reach, Result};
-use crate::model::{Envelope, Id, IdSet, Mailbox, MailboxId, MailboxPath, RawName, Side};
+use crate::model::{Envelope, Gone, Id, IdSet, Mailbox, MailboxId, MailboxPath, RawName, Side};
 use crate::plan::{Action, Phase, Plan, Policy, Step};
 use crate::report::Counts;
 use crate::state::{ProblemKey, State};
@@ -132,6 +132,7 @@ impl Executor<'_> {
     fn phases(&mut self, plan: &Plan) -> Result<()> {
         let steps = |phase| plan.steps.iter().filter(move |step| step.action.phase() == phase);
         self.notes(steps(Phase::Note))?;
+        self.note_removals_before_creation(plan)?;
         self.scene.state.commit()?;
         let renames: Vec<&Step> = steps(Phase::Rename).collect();
         if !renames.is_empty() {
@@ -149,6 +150,29 @@ impl Executor<'_> {
         self.change_mailboxes(steps(Phase::Delete).filter(|step| !matches!(step.action, Action::ForgetMailbox)))?;
         for step in steps(Phase::Delete).filter(|step| matches!(step.action, Action::ForgetMailbox)) {
             self.scene.state.forget_mailbox(step.mailbox)?;
+        }
+        Ok(())
+    }
+
+    /// A mailbox that is made again is another one, in which nothing can be seen to be gone (DESIGN 8a "voided UIDs"). So
+    /// what is gone with the old one is written down first.
+    fn note_removals_before_creation(&self, plan: &Plan) -> Result<()> {
+        let made: BTreeSet<(MailboxId, Side)> = plan
+            .steps
+            .iter()
+            .filter_map(|step| match step.action {
+                Action::CreateMailbox { on } => Some((step.mailbox, on)),
+                _ => None,
+            })
+            .collect();
+        for step in &plan.steps {
+            if let Action::Remove { on, pairs } = &step.action
+                && made.contains(&(step.mailbox, on.other()))
+            {
+                for &pair in pairs {
+                    self.scene.state.set_gone(pair, on.other(), Gone::Pending)?;
+                }
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::alike::{Traits, match_up};
 use super::{Action, Policy, Rule, Step, View, flags};
-use crate::model::{ContentDigest, Envelope, EnvelopeKey, Flags, Id, IdSet, Pair, Side, System};
+use crate::model::{ContentDigest, Envelope, EnvelopeKey, Flags, Gone, Id, IdSet, Pair, Side, System};
 
 /// A message that looks for its partner on the other side.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ pub(super) fn match_new(view: &View) -> Matched<'_> {
                 matched.rest[at].remove(id);
                 matched.resting[at].remove(id);
             } else if !candidate.was_sent(side) {
-                if matches!(candidate, Waiting::Void(_)) {
+                if matches!(candidate, Waiting::Void(pair) if pair.half(side.other()).gone == Gone::No) {
                     // It is not deleted over there, it is unknown: it is copied again.
                     matched.rest[at].insert(id);
                 }

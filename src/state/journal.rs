@@ -197,7 +197,7 @@ impl State {
     }
 
     /// Closes all intents about a mailbox: its ids mean nothing any more, or it is no more.
-    pub(super) fn close_intents(&self, mailbox: MailboxId) -> Result<()> {
+    pub fn close_intents(&self, mailbox: MailboxId) -> Result<()> {
         let of = "SELECT id FROM intent WHERE mailbox=?1 OR source=?1";
         self.execute(
             &format!("DELETE FROM intent_message WHERE intent IN ({of})"),

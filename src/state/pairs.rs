@@ -238,11 +238,12 @@ impl State {
         self.execute("DELETE FROM pair WHERE id=?", [pair.0]).map(drop)
     }
 
-    /// A side's ids of a mailbox mean nothing any more. What is paired stays known by content, what was pending is new.
+    /// A side's ids of a mailbox mean nothing any more. What is paired stays known by content, what was pending is new; what
+    /// was known to be gone stays gone, unless its content is found again.
     pub fn void_ids(&self, mailbox: MailboxId, side: Side) -> Result<()> {
         let p = prefix(side);
         self.execute(
-            &format!("UPDATE pair SET {p}_id=NULL, {p}_gone=0, {p}_unseen=0, {p}_size=NULL WHERE mailbox=?"),
+            &format!("UPDATE pair SET {p}_id=NULL, {p}_unseen=0, {p}_size=NULL WHERE mailbox=?"),
             [mailbox.0],
         )?;
         self.execute(
@@ -253,8 +254,6 @@ impl State {
             "DELETE FROM problem WHERE mailbox=? AND side=? AND id IS NOT NULL",
             (mailbox.0, side as u8),
         )?;
-        // What was noted about these ids proves nothing any more.
-        self.close_intents(mailbox)?;
         // What has an id on neither side is known of no message.
         self.execute(
             "DELETE FROM pair WHERE mailbox=? AND l_id IS NULL AND r_id IS NULL",
