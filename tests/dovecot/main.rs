@@ -15,6 +15,7 @@ mod support {
 }
 
 mod adopted;
+mod at_once;
 mod changes;
 mod connecting;
 mod cuts;

@@ -147,6 +147,18 @@ fn refused_for_now() {
 }
 
 #[test]
+fn no_room() {
+    walk(&Setup::default(), Tolerance::NONE, |when| {
+        let adds = matches!(when.verb.as_str(), "APPEND" | "UID MOVE" | "UID COPY" | "CREATE");
+        if before(when) && adds {
+            vec![What::No("[OVERQUOTA] full".into())]
+        } else {
+            vec![]
+        }
+    });
+}
+
+#[test]
 fn refused_although_done() {
     let no = || What::No("something went wrong".into());
     walk(&Setup::default(), Tolerance::NONE, |when| {
