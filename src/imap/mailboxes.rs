@@ -60,7 +60,8 @@ fn create(account: &Account, conn: &mut Conn, path: &MailboxPath) -> Attempt {
     }
     if !tried.exists {
         let failure = Failure::mailbox(format!("the server does not create {path}: {}", tried.reply.text));
-        let passes = quirks::passes(&tried.reply) || tried.reply.status == Status::Bad;
+        let full = tried.reply.code.is("OVERQUOTA");
+        let passes = full || quirks::passes(&tried.reply) || tried.reply.status == Status::Bad;
         return Ok(Err(failure.retry(if passes { Retry::Later } else { Retry::Never })));
     }
     let validity = tried.status.uidvalidity;

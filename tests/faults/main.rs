@@ -111,7 +111,7 @@ fn executed_after_the_client_is_gone() {
 #[test]
 fn killed_anywhere() {
     walk(&Setup::default(), Tolerance::NONE, |when| {
-        if before(when) || after(when) {
+        if waits(when) {
             vec![What::Signal(Signal::KILL)]
         } else {
             vec![]
