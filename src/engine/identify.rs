@@ -49,8 +49,8 @@ pub(super) fn identify(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
 /// Whether a side has lost messages that could be found again elsewhere on it.
 struct Lost {
     any: bool,
-    /// Some of them are not known by the server's object id.
-    unnamed: bool,
+    /// The sizes, as that side told them, of those that are not known by the server's object id.
+    sizes: BTreeSet<u64>,
 }
 
 impl Lost {
@@ -65,10 +65,22 @@ impl Lost {
             Waiting::New(_) => None,
         });
         let mut lost = gone.chain(void).peekable();
+        let any = lost.peek().is_some();
+        let unnamed = lost.filter(|pair| pair.half(side).object.is_none());
         Self {
-            any: lost.peek().is_some(),
-            unnamed: lost.any(|pair| pair.half(side).object.is_none()),
+            any,
+            sizes: unnamed.map(|pair| pair.half(side).size.unwrap_or(pair.size)).collect(),
         }
+    }
+
+    /// The new messages of a view that have the size of a lost one.
+    fn candidates(&self, view: &View, side: Side) -> IdSet {
+        let waiting = view.waiting[side as usize].iter();
+        let new = waiting.filter_map(|waiting| match waiting {
+            Waiting::New(new) if self.sizes.contains(&new.size) => Some(new.id),
+            _ => None,
+        });
+        new.collect()
     }
 }
 
@@ -78,27 +90,34 @@ fn new(view: &View, side: Side, lost: &Lost) -> IdSet {
     if lost.any { added.union(resting) } else { added.clone() }
 }
 
-/// A server is asked for what is cheap first, and for headers only where something could be compared with them.
+/// A server is asked for what is cheap first, and for headers only where something could be compared with them: all of a
+/// mailbox where the other side has messages without a partner too, elsewhere what has the size of a lost message.
 fn identify_on_server(job: &Job<'_>, seen: &mut Observation, side: Side, lost: &Lost) -> Result<()> {
-    let store = job.stores[side as usize];
-    let named = store.names_objects();
-    if named {
-        ask(job, seen, side, Depth::Look, |view| Some(new(view, side, lost)))?;
-    }
+    let waits = |view: &View| !view.waiting[side.other() as usize].is_empty();
     // Without a base, a message can have its partner in any mailbox.
-    let everywhere = seen.base != Base::Agreed
-        && seen
-            .views
-            .iter()
-            .any(|view| !view.waiting[side.other() as usize].is_empty());
-    let elsewhere = everywhere || (lost.any && (lost.unnamed || !named));
-    let wanted = move |view: &View| elsewhere || !view.waiting[side.other() as usize].is_empty();
+    let everywhere = seen.base != Base::Agreed && seen.views.iter().any(waits);
+    let whole = |view: &View| everywhere || waits(view);
+    let named = job.stores[side as usize].names_objects();
+    if named || lost.any {
+        ask(job, seen, side, Depth::Look, |view| {
+            (named || !whole(view)).then(|| new(view, side, lost))
+        })?;
+    }
     ask(job, seen, side, Depth::Key, |view| {
-        wanted(view).then(|| new(view, side, lost))
+        Some(if whole(view) {
+            new(view, side, lost)
+        } else {
+            lost.candidates(view, side)
+        })
     })?;
     // Without a Message-ID only the whole header can tell.
     ask(job, seen, side, Depth::Header, |view| {
-        wanted(view).then(|| without_key(view, side))
+        let nameless = without_key(view, side);
+        Some(if whole(view) {
+            nameless
+        } else {
+            nameless.intersection(&lost.candidates(view, side))
+        })
     })
 }
 

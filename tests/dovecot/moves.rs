@@ -7,6 +7,7 @@ use crate::changes::Writer;
 use crate::scene::Scene;
 use crate::support::dovecot::{Dovecot, Variant};
 use crate::support::proxy::Traffic;
+use crate::support::raw::Mail;
 use crate::support::world::local;
 
 /// No body went over the wire, either way.
@@ -192,6 +193,35 @@ fn moved_on_both_sides() {
         assert_eq!(account.count(wins), before + 1, "{when}");
         scene.nothing_left(when);
     }
+}
+
+#[test]
+fn no_header_is_asked_for_where_nothing_fits() {
+    let Some(dovecot) = Dovecot::shared() else { return };
+    let mut scene = Scene::new(dovecot, "moves-none");
+    let mail = |number: usize, size: usize| Mail {
+        bytes: format!("Subject: {number}\r\n\r\n{}\r\n", "x".repeat(size)).into_bytes(),
+        flags: String::new(),
+        date: 1_500_000_000,
+    };
+    let mut raw = scene.raw();
+    raw.append_all("INBOX", &[mail(1, 10), mail(2, 10)]);
+    scene.sync_to_equal(&[], "first pull");
+    raw.ok("CREATE New");
+    let new: Vec<Mail> = (3..40).map(|number| mail(number, 500)).collect();
+    raw.append_all("New", &new);
+    for command in ["SELECT INBOX", "STORE 1 +FLAGS.SILENT (\\Deleted)", "EXPUNGE"] {
+        raw.ok(command);
+    }
+    scene.proxy.take();
+    scene.sync_to_equal(&[], "a deletion, and new mail of other sizes");
+    let traffic = scene.proxy.take();
+    let asked: Vec<_> = traffic
+        .commands
+        .iter()
+        .filter(|line| line.contains("[HEADER"))
+        .collect();
+    assert!(asked.is_empty(), "{asked:#?}");
 }
 
 /// The Message-ID of the first message of the selected mailbox.
