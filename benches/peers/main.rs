@@ -1,8 +1,9 @@
 //! homing beside other programs that keep a Maildir and an IMAP account the same, on one Dovecot, in one run.
 //!
 //! `make bench` measures all and writes `docs/benchmarks.md`. `ONLY=idle,changes` measures these workloads again and
-//! keeps what the last run found of the others; `QUICK=1` takes a tenth of the mail, once, and prints only. A program
-//! that is not installed is left out, and the page says so. Nothing here is asserted by a test.
+//! keeps what the last run found of the others; `TOOLS=homing,mbsync`, `DELAYS=0,100` and `RUNS=1` measure less;
+//! `QUICK=1` takes a tenth of the mail, once, and prints only. A program that is not installed is left out, and the page
+//! says so. Nothing here is asserted by a test.
 
 #[path = "../../tests/support"]
 #[allow(dead_code, unreachable_pub, unused_imports, clippy::pedantic)] // what the tests use
@@ -36,6 +37,12 @@ use tools::Tool;
 pub(crate) struct Scope {
     /// The workloads asked for; empty: all.
     only: Vec<String>,
+    /// The programs asked for, as words that their names begin with; empty: all.
+    tools: Vec<String>,
+    /// Round trips that the proxy adds.
+    delays: Vec<Duration>,
+    /// How often each step is measured, at most.
+    runs: usize,
     /// Less of everything, and no page.
     quick: bool,
 }
@@ -43,14 +50,26 @@ pub(crate) struct Scope {
 impl Scope {
     fn from_environment() -> Self {
         let text = |name: &str| std::env::var(name).unwrap_or_default();
-        let words = text("ONLY");
+        let words = |name: &str| -> Vec<String> {
+            let words = text(name);
+            let words = words.split([',', ' ']).filter(|word| !word.is_empty());
+            words.map(str::to_lowercase).collect()
+        };
+        let numbers = |name: &str, usual: &[u64]| {
+            let given: Vec<u64> = words(name).iter().filter_map(|word| word.parse().ok()).collect();
+            if given.is_empty() { usual.to_vec() } else { given }
+        };
+        let quick = !matches!(text("QUICK").as_str(), "" | "0");
+        let (delays, runs): (&[u64], u64) = if quick { (&[100], 1) } else { (&[0, 20, 100], 3) };
         Self {
-            only: words
-                .split([',', ' '])
-                .filter(|word| !word.is_empty())
-                .map(str::to_owned)
+            only: words("ONLY"),
+            tools: words("TOOLS"),
+            delays: numbers("DELAYS", delays)
+                .into_iter()
+                .map(Duration::from_millis)
                 .collect(),
-            quick: !matches!(text("QUICK").as_str(), "" | "0"),
+            runs: numbers("RUNS", &[runs])[0] as usize,
+            quick,
         }
     }
 
@@ -64,22 +83,18 @@ impl Scope {
         if self.quick { count / 10 } else { count }
     }
 
-    /// How often each step is measured, at most.
-    pub(crate) fn runs(&self) -> usize {
-        if self.quick { 1 } else { 3 }
-    }
-
-    /// The round trips that the proxy adds.
-    pub(crate) fn delays(&self) -> &'static [Duration] {
-        const ALL: [Duration; 3] = [Duration::ZERO, Duration::from_millis(20), Duration::from_millis(100)];
-        if self.quick { &ALL[2..] } else { &ALL }
+    /// Whether a program is to be measured.
+    fn uses(&self, tool: Tool) -> bool {
+        let name = tool.name().to_lowercase();
+        self.tools.is_empty() || self.tools.iter().any(|word| name.starts_with(word))
     }
 }
 
 fn main() {
     let scope = Scope::from_environment();
     let dovecot = Dovecot::own(&Variant::default()).expect("the measurement needs Dovecot");
-    let (tools, missing): (Vec<Tool>, Vec<Tool>) = Tool::ALL.into_iter().partition(|tool| tool.version().is_some());
+    let asked = Tool::ALL.into_iter().filter(|tool| scope.uses(*tool));
+    let (tools, missing): (Vec<Tool>, Vec<Tool>) = asked.partition(|tool| tool.version().is_some());
     for tool in &missing {
         println!("{}: not installed, left out", tool.name());
     }

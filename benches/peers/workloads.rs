@@ -98,7 +98,7 @@ impl Bench<'_> {
     /// How often a program is measured: those that take minutes only once.
     fn runs(&self, tool: Tool) -> usize {
         let slow = matches!(tool, Tool::OfflineImap | Tool::InterImap);
-        if slow { 1 } else { self.scope.runs() }
+        if slow { 1 } else { self.scope.runs }
     }
 
     /// A program with a fresh copy of an account.
@@ -168,7 +168,7 @@ impl Bench<'_> {
     /// At each round trip, each of these programs that is installed, as often as it is measured.
     fn each(&mut self, tools: &[Tool], mut one: impl FnMut(&mut Self, Tool, Duration, Option<&Proxy>)) {
         let scope = self.scope;
-        for &delay in scope.delays() {
+        for &delay in &scope.delays {
             // Without a delay there is no proxy either: it would take processor time from all, and hide the disk.
             let proxy = (!delay.is_zero()).then(|| Proxy::to(self.dovecot.port, delay / 2));
             let most = tools.iter().map(|&tool| self.runs(tool)).max().unwrap_or(0);
@@ -216,7 +216,7 @@ impl Bench<'_> {
         for tool in tools.into_iter().filter(|tool| self.tools.contains(tool)) {
             let (place, user) = self.place(tool, model, self.dovecot.port);
             settle(&place);
-            for &delay in scope.delays() {
+            for &delay in &scope.delays {
                 let proxy = (!delay.is_zero()).then(|| Proxy::to(self.dovecot.port, delay / 2));
                 place.configure(&self.servers(&user, proxy.as_ref().map_or(self.dovecot.port, |proxy| proxy.port)));
                 settle(&place);

@@ -6,7 +6,7 @@ use super::code::Code;
 use super::command::{Command, portions};
 use super::conn::Conn;
 use super::pipeline::{Event, Pipeline};
-use super::proof::{Look, Proof, prove, still_there, unseen};
+use super::proof::{Glance, Look, Proof, prove, still_there, unseen};
 use super::remove;
 use super::response::{Data, Reply};
 use super::wire::Keep;
@@ -23,7 +23,7 @@ pub(super) struct Transfer {
     pub(super) ticket: Ticket,
     /// Those not answered yet.
     pub(super) messages: Vec<Known>,
-    to: RawName,
+    pub(super) to: RawName,
     moves: bool,
     pub(super) attempts: u32,
 }
@@ -44,10 +44,10 @@ impl Transfer {
 type Pairs = HashMap<Id, Option<Id>>;
 
 /// Moves or copies messages out of the open mailbox, which is open again afterwards.
-pub(super) fn transfer(place: &Place<'_>, conn: &mut Conn, transfer: &mut Transfer) -> Result<()> {
+pub(super) fn transfer(place: &Place<'_>, conn: &mut Conn, transfer: &mut Transfer, glance: &mut Glance) -> Result<()> {
     while !transfer.messages.is_empty() {
         let round = transfer.messages.len().min(CHUNK);
-        let proof = prove(conn, &transfer.messages[..round], Some(&transfer.to))?;
+        let proof = prove(conn, &transfer.messages[..round], Some(&transfer.to), glance)?;
         let ticket = transfer.ticket;
         place.answers.about(ticket, proof.differs.clone(), Done::Differs);
         place.answers.about(ticket, proof.gone.clone(), Done::Gone);

@@ -7,6 +7,7 @@ use super::command::{Command, portions};
 use super::conn::Conn;
 use super::pipeline::{Event, Pipeline};
 use super::response::{Data, Fetch, StatusItems};
+use super::survey::key;
 use super::wire::Keep;
 use crate::error::{Failure, Result};
 use crate::model::{Id, IdSet, InternalDate, Known, RawName};
@@ -58,35 +59,77 @@ impl Proof {
     }
 }
 
-/// Looks at messages of the open mailbox, and in the same round trip at the UIDNEXT of another one.
-pub(super) fn prove(conn: &mut Conn, messages: &[Known], next_of: Option<&RawName>) -> Result<Proof> {
-    let ids: IdSet = messages.iter().map(|known| known.id).collect();
-    let mut looks: HashMap<Id, Look> = HashMap::new();
-    let mut next = None;
-    let mut pipeline = Pipeline::new(conn);
-    if let Some(mailbox) = next_of {
-        pipeline.push(Command::new("STATUS").mailbox(mailbox).words("(UIDNEXT)"), ());
-    }
-    for portion in portions(&ids, 1000) {
-        pipeline.push(
+/// What was seen of an open mailbox before it was asked for: in the round trip that opened it.
+#[derive(Debug, Default)]
+pub(super) struct Glance {
+    looks: HashMap<Id, Look>,
+    /// Messages that were asked for, shown or not.
+    asked: IdSet,
+    /// UIDNEXT of other mailboxes, by [`key`].
+    next: HashMap<Vec<u8>, Id>,
+}
+
+impl Glance {
+    /// The commands for what was not asked for yet.
+    pub(super) fn commands(&mut self, ids: &IdSet, next_of: Option<&RawName>) -> Vec<Command> {
+        let status = next_of.filter(|mailbox| !self.next.contains_key(&key(mailbox.as_bytes())));
+        let status = status.map(|mailbox| Command::new("STATUS").mailbox(mailbox).words("(UIDNEXT)"));
+        let unasked = ids.difference(&self.asked);
+        self.asked = self.asked.union(&unasked);
+        let fetch = |portion| {
             Command::new("UID FETCH")
                 .set(&portion)
-                .words("(UID RFC822.SIZE INTERNALDATE)"),
-            (),
-        );
+                .words("(UID RFC822.SIZE INTERNALDATE)")
+        };
+        status
+            .into_iter()
+            .chain(portions(&unasked, 1000).into_iter().map(fetch))
+            .collect()
     }
-    while let Some(event) = pipeline.next(&mut Keep)? {
-        match event {
-            Event::Data(_, Data::Fetch(fetch)) => {
+
+    pub(super) fn note(&mut self, data: &Data<'_>) {
+        match data {
+            Data::Fetch(fetch) => {
                 // Lines without a size are about a flag that somebody changed.
                 if let (Some(id), Some(_)) = (fetch.uid, fetch.size) {
-                    looks.insert(id, Look::of(&fetch));
+                    self.looks.insert(id, Look::of(fetch));
                 }
             }
-            Event::Data(_, Data::MailboxStatus(_, StatusItems { uidnext, .. })) => next = uidnext,
+            Data::MailboxStatus(
+                name,
+                StatusItems {
+                    uidnext: Some(next), ..
+                },
+            ) => {
+                self.next.insert(key(name), *next);
+            }
             _ => {}
         }
     }
+}
+
+/// Looks at messages of the open mailbox, and in the same round trip at the UIDNEXT of another one; not at what `glance`
+/// has, which then forgets it.
+pub(super) fn prove(
+    conn: &mut Conn,
+    messages: &[Known],
+    next_of: Option<&RawName>,
+    glance: &mut Glance,
+) -> Result<Proof> {
+    let ids: IdSet = messages.iter().map(|known| known.id).collect();
+    let mut pipeline = Pipeline::new(conn);
+    for command in glance.commands(&ids, next_of) {
+        pipeline.push(command, ());
+    }
+    while let Some(event) = pipeline.next(&mut Keep)? {
+        if let Event::Data(_, data) = event {
+            glance.note(&data);
+        }
+    }
+    let next = next_of.and_then(|mailbox| glance.next.remove(&key(mailbox.as_bytes())));
+    // Whoever asks again wants to know how it is then.
+    glance.asked = glance.asked.difference(&ids);
+    let looks = &mut glance.looks;
     drop(pipeline);
     // HAZARDS 9: a line that is missing, or a refusal, says nothing yet.
     let unseen: IdSet = ids.iter().filter(|id| !looks.contains_key(id)).collect();

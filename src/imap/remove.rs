@@ -3,7 +3,7 @@
 use super::command::{Command, portions};
 use super::conn::Conn;
 use super::pipeline::{Event, Pipeline};
-use super::proof::{prove, unseen};
+use super::proof::{Glance, prove, unseen};
 use super::response::Data;
 use super::wire::Keep;
 use super::write::Place;
@@ -36,11 +36,11 @@ impl Removal {
 }
 
 /// Removes messages from the open mailbox.
-pub(super) fn remove(place: &Place<'_>, conn: &mut Conn, removal: &mut Removal) -> Result<()> {
+pub(super) fn remove(place: &Place<'_>, conn: &mut Conn, removal: &mut Removal, glance: &mut Glance) -> Result<()> {
     let ticket = removal.ticket;
     while !removal.messages.is_empty() {
         let round = removal.messages.len().min(CHUNK);
-        let proof = prove(conn, &removal.messages[..round], None)?;
+        let proof = prove(conn, &removal.messages[..round], None, glance)?;
         let same = proof.ids();
         let ours = proof.gone.intersection(&removal.sent);
         removal.sent = removal.sent.union(&same);
@@ -275,10 +275,11 @@ mod tests {
             "* 3 EXISTS\n$ OK open",
             "$ OK [READ-ONLY] look",
         ] {
-            let (outcomes, seen) = write("UIDPLUS", vec![vec![("SELECT \"A\"", open)]], remove("4"));
+            let look = ("UID FETCH 4", text(proof("4") + "$ OK"));
+            let (outcomes, seen) = write("UIDPLUS", vec![vec![("SELECT \"A\"", open), look]], remove("4"));
             assert!(
-                outcomes[0].starts_with("4 failed") && seen.len() == 1,
-                "{open}: {outcomes:?}"
+                outcomes[0].starts_with("4 failed") && seen.len() == 2 && seen[1].ends_with(LOOK),
+                "{open}: {outcomes:?} {seen:?}"
             );
         }
     }

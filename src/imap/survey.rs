@@ -244,7 +244,7 @@ impl Told {
 }
 
 /// STATUS names a mailbox as LIST does, but INBOX in any case.
-fn key(name: &[u8]) -> Vec<u8> {
+pub(super) fn key(name: &[u8]) -> Vec<u8> {
     if name.eq_ignore_ascii_case(b"INBOX") {
         b"INBOX".to_vec()
     } else {

@@ -6,23 +6,28 @@ use std::time::Duration;
 
 use super::append::{self, Upload};
 use super::command::Command;
-use super::conn::Conn;
+use super::conn::{Conn, out_of_step};
 use super::crew::{self, Queue, Task};
 use super::mailboxes;
 use super::marks::{self, Marks};
 use super::moves::{self, Transfer};
+use super::pipeline::{Event, Pipeline};
 use super::pool::{Account, Holds, Lease};
+use super::proof::Glance;
 use super::remove::{self, Removal};
 use super::response::Reply;
 use super::retry::Tries;
 use super::selected::Selected;
-use super::wire::stopped;
+use super::wire::{Keep, stopped};
 use crate::error::{Failure, Result, Retry};
 use crate::model::{IdSet, RawName};
 use crate::store::{Done, Outcome, Ticket, WriteJob};
 
 /// How often a job is tried when the connection is lost under it.
 const ATTEMPTS: u32 = 3;
+
+/// Changes, and messages of each, that are looked at while a mailbox is opened: what is looked at waits in memory.
+const GLANCES: usize = 500;
 
 /// See [`crate::store::Store::write`].
 pub(super) fn write(account: &Account, jobs: &Receiver<WriteJob>, done: &SyncSender<Outcome>) -> Result<()> {
@@ -238,7 +243,9 @@ fn do_changes(
     waiting: &mut Vec<Change>,
     answers: &Answers,
 ) -> Result<()> {
-    let open = match open(account, conn, mailbox)? {
+    let mut glance = Glance::default();
+    let first = select_and_glance(conn, mailbox, waiting, &mut glance)?;
+    let open = match opened(account, conn, mailbox, first)? {
         Ok(open) => open,
         Err(failure) => {
             waiting.drain(..).for_each(|change| change.fail(&failure, answers));
@@ -265,8 +272,8 @@ fn do_changes(
     while let Some(change) = waiting.first_mut() {
         match change {
             Change::Marks(_) => {}
-            Change::Transfer(transfer) => moves::transfer(&place, conn, transfer)?,
-            Change::Removal(removal) => remove::remove(&place, conn, removal)?,
+            Change::Transfer(transfer) => moves::transfer(&place, conn, transfer, &mut glance)?,
+            Change::Removal(removal) => remove::remove(&place, conn, removal, &mut glance)?,
         }
         answers.send(change.ticket(), Done::Finished);
         waiting.remove(0);
@@ -288,10 +295,61 @@ fn select(conn: &mut Conn, mailbox: &RawName) -> Result<(Selected, Reply)> {
     Ok((selected, reply))
 }
 
+/// Opens a mailbox and looks, in the same round trip, at the messages that are to be moved or removed there. Looking behind
+/// a SELECT does no harm: if it was refused, or opened another mailbox than was meant, nothing comes of it.
+fn select_and_glance(
+    conn: &mut Conn,
+    mailbox: &RawName,
+    waiting: &[Change],
+    glance: &mut Glance,
+) -> Result<(Selected, Reply)> {
+    let mut selected = Selected::default();
+    let mut pipeline = Pipeline::new(conn);
+    pipeline.push(Command::new("SELECT").mailbox(mailbox), true);
+    for change in waiting.iter().take(GLANCES) {
+        let target = match change {
+            Change::Marks(_) => continue,
+            Change::Transfer(transfer) => Some(&transfer.to),
+            Change::Removal(_) => None,
+        };
+        let ids: IdSet = change.left().iter().take(GLANCES).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        for command in glance.commands(&ids, target) {
+            pipeline.push(command, false);
+        }
+    }
+    let mut open = None;
+    while let Some(event) = pipeline.next(&mut Keep)? {
+        match event {
+            Event::Data(_, data) if open.is_none() => selected.note(&data),
+            Event::Data(_, data) => glance.note(&data),
+            Event::Done(true, reply) => open = Some(reply),
+            Event::Done(false, _) => {}
+        }
+    }
+    let reply = open.ok_or_else(|| out_of_step("it left a command unanswered"))?;
+    if !reply.is_ok() {
+        *glance = Glance::default();
+    }
+    Ok((selected, reply))
+}
+
 /// Opens a mailbox to change it. The inner failure is the mailbox's: it cannot be opened or written, or it is another
 /// one than the caller means.
 pub(super) fn open(account: &Account, conn: &mut Conn, mailbox: &RawName) -> Result<Result<Selected>> {
-    let (mut selected, mut reply) = select(conn, mailbox)?;
+    let first = select(conn, mailbox)?;
+    opened(account, conn, mailbox, first)
+}
+
+/// The same, with the first answer at hand.
+fn opened(
+    account: &Account,
+    conn: &mut Conn,
+    mailbox: &RawName,
+    (mut selected, mut reply): (Selected, Reply),
+) -> Result<Result<Selected>> {
     for nth in 1..ATTEMPTS {
         if !account.rest(&reply, nth)? {
             break;
