@@ -10,9 +10,14 @@ use crate::model::Side;
 /// Waits where the run before this one left something open that it may have sent.
 pub(super) fn wait(job: &Job<'_>) -> Result<()> {
     let intents = job.state.open_intents()?;
+    let renames = job.state.open_renames()?;
+    let begun = intents.iter().map(|intent| (intent.side, intent.run));
+    let begun: Vec<_> = begun
+        .chain(renames.iter().map(|renaming| (renaming.side, renaming.run)))
+        .collect();
     for side in Side::BOTH {
         let fresh = |run: i64| run < job.run && run + 1 >= job.run;
-        if intents.iter().any(|intent| intent.side == side && fresh(intent.run)) {
+        if begun.iter().any(|&(on, run)| on == side && fresh(run)) {
             job.stores[side as usize].calm_down()?;
         }
     }

@@ -198,13 +198,14 @@ fn census(job: &Job<'_>, rows: &[MailboxRow], listed: [&[Listed]; 2], open: &[Re
     Ok(census)
 }
 
-/// Once the mailbox has a name of its own again, what was begun is over.
+/// Once the mailbox has a name of its own again, what was begun is over; but a server can still be about to do what it was
+/// sent before we were cut off, so not in the very next run.
 fn close_rename(job: &Job<'_>, renaming: &Renaming, candidates: &[Candidate]) -> Result<()> {
     let candidate = candidates.iter().find(|candidate| candidate.id == renaming.mailbox);
     let is_on_the_way = candidate
         .and_then(|candidate| candidate.listed[renaming.side as usize].as_ref())
         .is_some_and(|listed| listed.path == Renaming::on_the_way(renaming.mailbox));
-    if is_on_the_way {
+    if is_on_the_way || renaming.run + 1 >= job.run {
         return Ok(());
     }
     job.state.close_rename(renaming.mailbox, renaming.side)

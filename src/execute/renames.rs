@@ -51,6 +51,10 @@ impl Executor<'_> {
         for step in steps {
             if let (Action::AgreeName { to }, false) = (&step.action, failed.contains(&step.mailbox)) {
                 self.scene.state.agree_name(step.mailbox, to)?;
+                // What an earlier run could not rename has its name now.
+                for side in Side::BOTH {
+                    self.scene.state.settle_mailbox(step.mailbox, side)?;
+                }
             }
         }
         self.scene.state.commit()
@@ -134,6 +138,7 @@ impl Executor<'_> {
             side,
             was,
             becomes,
+            run: self.scene.run,
         })?;
         state.commit()?;
 
@@ -143,8 +148,9 @@ impl Executor<'_> {
             mailbox: Mailbox { id: mailbox, raw },
             to: to.clone(),
         });
-        let mut refused = None;
+        let (mut refused, mut in_doubt) = (None, false);
         self.write(jobs, |_, _, _, done| {
+            in_doubt |= matches!(done, Done::Unknown(..));
             if let Done::Failed(_, failure) | Done::Unknown(_, failure) = done {
                 refused = Some(failure);
             }
@@ -161,8 +167,14 @@ impl Executor<'_> {
             }
         }
         let arrived = tree.at.get(&mailbox).is_some_and(|(at, _)| at == to);
-        // What is on the way goes on from there; its journal row tells what it was called.
-        if !arrived || tree.wanted[&mailbox] == *to {
+        // What is on the way goes on from there; its journal row tells what it was called. So does that of a rename that the
+        // server may still be about to make.
+        let is_over = if arrived {
+            tree.wanted[&mailbox] == *to
+        } else {
+            !in_doubt
+        };
+        if is_over {
             state.close_rename(mailbox, side)?;
         }
         state.commit()?;

@@ -101,6 +101,8 @@ pub struct Renaming {
     pub was: MailboxPath,
     /// Its decoded name on that side afterwards.
     pub becomes: MailboxPath,
+    /// The run that began it.
+    pub run: i64,
 }
 
 impl Renaming {
@@ -220,10 +222,11 @@ impl State {
             side,
             was,
             becomes,
+            run,
         } = renaming;
         self.execute(
-            "INSERT OR REPLACE INTO renaming (mailbox, side, was, becomes) VALUES (?,?,?,?)",
-            (mailbox.0, *side as u8, was.to_text(), becomes.to_text()),
+            "INSERT OR REPLACE INTO renaming (mailbox, side, was, becomes, run) VALUES (?,?,?,?,?)",
+            (mailbox.0, *side as u8, was.to_text(), becomes.to_text(), run),
         )
         .map(drop)
     }
@@ -231,17 +234,18 @@ impl State {
     /// The renames of which nobody knows what came of them.
     pub fn open_renames(&self) -> Result<Vec<Renaming>> {
         let rows = self.rows(
-            "SELECT mailbox, side, was, becomes FROM renaming ORDER BY mailbox, side",
+            "SELECT mailbox, side, was, becomes, run FROM renaming ORDER BY mailbox, side",
             [],
             |row| {
                 let (was, becomes): (String, String) = (row.get(2)?, row.get(3)?);
                 let paths = MailboxPath::from_text(&was).zip(MailboxPath::from_text(&becomes));
-                let (mailbox, side) = (row.get(0)?, row.get(1)?);
+                let (mailbox, side, run) = (row.get(0)?, row.get(1)?, row.get(4)?);
                 Ok(paths.map(|(was, becomes)| Renaming {
                     mailbox: MailboxId(mailbox),
                     side: side_of(side),
                     was,
                     becomes,
+                    run,
                 }))
             },
         )?;

@@ -68,6 +68,7 @@ CREATE TABLE intent_message (
 -- Renames under way, in the names of the side: committed before, closed with the outcome.
 CREATE TABLE renaming (
   mailbox INTEGER NOT NULL, side INTEGER NOT NULL, was TEXT NOT NULL, becomes TEXT NOT NULL,
+  run INTEGER NOT NULL,
   PRIMARY KEY (mailbox, side)) WITHOUT ROWID;
 
 -- The files of a Maildir.

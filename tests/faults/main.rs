@@ -7,6 +7,7 @@
 #[cfg(target_os = "linux")]
 mod disk;
 mod manners;
+mod renames;
 mod scene;
 #[path = "../support"]
 #[allow(dead_code, unreachable_pub, unused_imports)] // these tests use a part

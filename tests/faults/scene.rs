@@ -98,6 +98,11 @@ impl Scene {
         scene
     }
 
+    /// Both sides were changed by other hands, and are equal.
+    pub(crate) fn forget_what_was_agreed(&mut self, when: &str) {
+        self.agreed = self.assert_same(when);
+    }
+
     /// The points of a standard sync.
     pub(crate) fn record(&mut self) -> Vec<When> {
         // Mailboxes of two steps ago are deleted.
@@ -147,7 +152,7 @@ impl Scene {
     }
 
     /// A run; its exit code, -1 where it was killed, and what it said.
-    fn run_under(&self, what: &What) -> (i32, String) {
+    pub(crate) fn run_under(&self, what: &What) -> (i32, String) {
         let mut child = self.world.spawn(&["sync"]);
         self.server.client_is(child.id());
         if matches!(what, What::Signal(Signal::KILL)) {
@@ -176,7 +181,7 @@ impl Scene {
         );
     }
 
-    fn assert_same(&self, when: &str) -> Contents {
+    pub(crate) fn assert_same(&self, when: &str) -> Contents {
         let disk = self.world.look();
         let there = witness::Server::new("127.0.0.1", self.server.port(), USER).look();
         let difference = disk.difference("disk", &there, "server");
@@ -319,6 +324,6 @@ fn change_server(account: &mut Account, step: usize, changed: &mut Changed) {
 }
 
 /// A message that no other step has.
-fn mail(subject: &str) -> Mail {
+pub(crate) fn mail(subject: &str) -> Mail {
     Mail::simple(subject)
 }
