@@ -43,6 +43,16 @@ pub(crate) enum Deed {
     Delete {
         mailbox: usize,
     },
+    /// With its inferiors, unless the name is taken.
+    Rename {
+        mailbox: usize,
+        to: usize,
+    },
+    /// Two mailboxes take each other's name; their inferiors stay.
+    Swap {
+        one: usize,
+        other: usize,
+    },
     /// The ids mean nothing any more.
     Renew {
         mailbox: usize,
@@ -68,6 +78,8 @@ pub(crate) fn deed() -> impl Strategy<Value = Deed> {
         1 => (mailbox.clone(), nth, mailbox.clone()).prop_map(|(from, nth, to)| Deed::Copy { from, nth, to }),
         1 => mailbox.clone().prop_map(|mailbox| Deed::Create { mailbox }),
         1 => (1..MAILBOXES.len()).prop_map(|mailbox| Deed::Delete { mailbox }),
+        1 => (1..MAILBOXES.len(), 1..MAILBOXES.len()).prop_map(|(mailbox, to)| Deed::Rename { mailbox, to }),
+        1 => (1..MAILBOXES.len(), 1..MAILBOXES.len()).prop_map(|(one, other)| Deed::Swap { one, other }),
     ]
 }
 
@@ -94,6 +106,8 @@ pub(crate) struct Life {
 #[derive(Default)]
 pub(crate) struct Author {
     made: u32,
+    /// Some ids changed their meaning.
+    pub renewed: bool,
     pub lives: BTreeMap<String, Life>,
 }
 
@@ -187,7 +201,16 @@ impl Author {
                 }
                 store.delete(MAILBOXES[mailbox]);
             }
-            Deed::Renew { mailbox } => store.renew(MAILBOXES[mailbox]),
+            Deed::Rename { mailbox, to } => {
+                store.rename(MAILBOXES[mailbox], MAILBOXES[to]);
+            }
+            Deed::Swap { one, other } => {
+                store.swap(MAILBOXES[one], MAILBOXES[other]);
+            }
+            Deed::Renew { mailbox } => {
+                self.renewed = true;
+                store.renew(MAILBOXES[mailbox]);
+            }
         }
     }
 }

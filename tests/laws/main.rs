@@ -98,7 +98,10 @@ fn both_sides(natures: [Nature; 2], rounds: &[Round]) -> Check {
     in_peace(&world)?;
     world.stores.iter().for_each(Memory::execute_late);
     let left = in_peace(&world)?;
-    counts(&left, &author.lock().unwrap())
+    let author = author.lock().unwrap();
+    // Once the ids of its mailbox have changed, nobody can tell that a copy came late: in doubt both stay (DESIGN 8a).
+    let late = world.stores.iter().map(Memory::late_done).sum();
+    counts(&left, &author, if author.renewed { late } else { 0 })
 }
 
 fn happens(stores: &[Memory; 2], author: &Mutex<Author>, event: &Event) {
@@ -133,14 +136,14 @@ fn in_peace(world: &World) -> Result<memory::world::Shape, TestCaseError> {
 }
 
 /// Nothing is lost that nobody deleted, and nothing is there more often than users put it there.
-fn counts(shape: &memory::world::Shape, author: &Author) -> Check {
+fn counts(shape: &memory::world::Shape, author: &Author, doubtful: u32) -> Check {
     let mut there: BTreeMap<&str, u32> = BTreeMap::new();
     for (body, ..) in shape.values().flatten() {
         *there.entry(body).or_default() += 1;
     }
     for (body, life) in &author.lives {
         let count = there.get(&**body).copied().unwrap_or(0);
-        prop_assert!(count <= life.born, "doubled: {count} of {life:?} {body}");
+        prop_assert!(count <= life.born + doubtful, "doubled: {count} of {life:?} {body}");
         prop_assert!(count > 0 || life.removed > 0 || life.born == 0, "lost: {life:?} {body}");
     }
     Ok(())
@@ -184,7 +187,7 @@ where
 {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let (cases, seed) = (number("HOMING_CASES"), number("HOMING_SEED"));
-    let seconds = Duration::from_secs(number("HOMING_SECONDS").unwrap_or(10));
+    let seconds = Duration::from_secs(number("HOMING_SECONDS").unwrap_or(25));
     let begun = Instant::now();
     let mut tried = 0;
     loop {

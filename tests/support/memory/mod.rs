@@ -118,6 +118,7 @@ struct Inner {
     /// Delivered, and lost in a crash before the next flush.
     unflushed: Vec<(String, Id, Kept)>,
     late: Vec<Late>,
+    late_done: u32,
     writes: u64,
     transfers: u64,
 }
@@ -256,10 +257,16 @@ impl Memory {
             .collect()
     }
 
+    /// How much it executed late.
+    pub fn late_done(&self) -> u32 {
+        self.inner().late_done
+    }
+
     /// Executes what a killed client had sent.
     pub fn execute_late(&self) {
         let mut inner = self.inner();
         for late in std::mem::take(&mut inner.late) {
+            inner.late_done += 1;
             match late {
                 Late::Append(name, message) => {
                     let object = inner.count();
