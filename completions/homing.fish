@@ -34,6 +34,7 @@ complete -c homing -n "__fish_homing_needs_command" -s V -l version -d 'Print ve
 complete -c homing -n "__fish_homing_needs_command" -f -a "sync" -d 'Reconcile Maildirs and servers once, both ways'
 complete -c homing -n "__fish_homing_needs_command" -f -a "migrate" -d 'Copy an account\'s mail to another server, as often as you like, with a verdict at the end'
 complete -c homing -n "__fish_homing_needs_command" -f -a "status" -d 'Show the last run, what waits, what is held back and what could not be done'
+complete -c homing -n "__fish_homing_needs_command" -f -a "log" -d 'Show what past runs did to which message, and why'
 complete -c homing -n "__fish_homing_needs_command" -f -a "mailboxes" -d 'List the server\'s mailboxes and what becomes of each'
 complete -c homing -n "__fish_homing_needs_command" -f -a "forget" -d 'Drop what homing knows of an account; no mail is touched'
 complete -c homing -n "__fish_homing_using_subcommand sync" -l mailbox -d 'Act on these mailboxes only; can be given several times' -r
@@ -64,6 +65,14 @@ complete -c homing -n "__fish_homing_using_subcommand status" -l json -d 'Write 
 complete -c homing -n "__fish_homing_using_subcommand status" -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c homing -n "__fish_homing_using_subcommand status" -s v -l verbose -d 'Say what is done and why'
 complete -c homing -n "__fish_homing_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand log" -l run -d 'Show this run only' -r
+complete -c homing -n "__fish_homing_using_subcommand log" -s n -l last -d 'Show so many runs that did something' -r
+complete -c homing -n "__fish_homing_using_subcommand log" -l config -d 'The configuration file' -r -F
+complete -c homing -n "__fish_homing_using_subcommand log" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
+complete -c homing -n "__fish_homing_using_subcommand log" -l json -d 'Write one JSON object to standard output, whatever happens'
+complete -c homing -n "__fish_homing_using_subcommand log" -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c homing -n "__fish_homing_using_subcommand log" -s v -l verbose -d 'Say what is done and why'
+complete -c homing -n "__fish_homing_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c homing -n "__fish_homing_using_subcommand mailboxes" -l config -d 'The configuration file' -r -F
 complete -c homing -n "__fish_homing_using_subcommand mailboxes" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
 complete -c homing -n "__fish_homing_using_subcommand mailboxes" -l json -d 'Write one JSON object to standard output, whatever happens'

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::commands::{Context, forget, mailboxes, migrate, status, sync};
+use crate::commands::{Context, forget, log, mailboxes, migrate, status, sync};
 use crate::config::Config;
 use crate::config::places::Environment;
 use crate::error::{Failure, Kind, Result, clean};
@@ -76,6 +76,8 @@ pub enum Command {
     #[allow(missing_docs)]
     Status(status::Status),
     #[allow(missing_docs)]
+    Log(log::Log),
+    #[allow(missing_docs)]
     Mailboxes(mailboxes::Mailboxes),
     #[allow(missing_docs)]
     Forget(forget::Forget),
@@ -124,6 +126,7 @@ impl Cli {
             Command::Sync(sync) => sync.job(),
             Command::Migrate(migrate) => migrate.job(),
             Command::Status(_) => Job::Status,
+            Command::Log(_) => Job::Log,
             Command::Mailboxes(_) => Job::Mailboxes,
             Command::Forget(_) => Job::Forget,
         }
@@ -149,6 +152,7 @@ impl Cli {
             Command::Sync(command) => command.run(&context),
             Command::Migrate(command) => command.run(&context),
             Command::Status(command) => command.run(&context),
+            Command::Log(command) => command.run(&context),
             Command::Mailboxes(command) => command.run(&context),
             Command::Forget(command) => command.run(&context),
         }
@@ -268,6 +272,8 @@ mod tests {
             "homing sync --mailbox \\Snet",
             "homing mailboxes",
             "homing forget a b",
+            "homing log",
+            "homing log a --run 3 -n 4",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -4,9 +4,11 @@
 //! so the three cannot disagree. The fields of the JSON and their order are a promise to scripts: `json` has them.
 
 mod json;
+mod log;
 mod migration;
 mod text;
 
+pub use log::{DoneLine, MessageLine, RunLine};
 pub use migration::{MailboxVerdict, Migration, Reason, Total};
 pub use text::{Style, Verbosity};
 
@@ -23,6 +25,8 @@ pub enum Job {
     DryRun,
     /// `status`.
     Status,
+    /// `log`.
+    Log,
     /// `mailboxes`.
     Mailboxes,
     /// `forget`.
@@ -39,6 +43,7 @@ impl Job {
         match self {
             Self::Sync | Self::DryRun => "sync",
             Self::Status => "status",
+            Self::Log => "log",
             Self::Mailboxes => "mailboxes",
             Self::Forget => "forget",
             Self::Migrate | Self::MigrateDryRun => "migrate",
@@ -93,6 +98,8 @@ pub struct AccountReport {
     pub pending: u64,
     /// For `status`: the server is asked one thing at a time, since it broke otherwise.
     pub serial: bool,
+    /// For `log`: past runs, newest first.
+    pub runs: Vec<RunLine>,
     /// For `mailboxes`: the list.
     pub mailboxes: Vec<MailboxLine>,
     /// What people call the left and the right, where that is not the Maildir and the server.
@@ -274,7 +281,7 @@ impl AccountReport {
             Job::DryRun | Job::MigrateDryRun => false,
             Job::Status => !self.problems.is_empty(),
             Job::Migrate if self.missing() > 0 => true,
-            Job::Sync | Job::Mailboxes | Job::Forget | Job::Migrate => {
+            Job::Sync | Job::Log | Job::Mailboxes | Job::Forget | Job::Migrate => {
                 self.problems.iter().any(|problem| !problem.waiting)
             }
         };

@@ -1,6 +1,7 @@
 //! The commands: each builds a job for the engine and hands back its report.
 
 pub mod forget;
+pub mod log;
 pub mod mailboxes;
 pub mod migrate;
 pub mod status;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::footing::{self, Footing, Owner};
 use super::server::imap_options;
-use super::{Event, Finished, Job, Naming, courtesy, summary};
+use super::{Event, Finished, Job, Naming, courtesy, history, summary};
 use crate::account::{self, Account};
 use crate::config::patterns::Pattern;
 use crate::error::{Failure, Kind, Result, Retry};
@@ -169,6 +169,7 @@ fn end(
     }
     let exit = report.exit(crate::report::Job::Sync);
     state.end_run(run, i64::from(exit), &report.to_json(crate::report::Job::Sync))?;
+    state.trim_history(run)?;
     state.commit()?;
     maildir::attic::expire(&settings.attic, jiff::ZonedDateTime::now().date(), settings.attic_days).map(drop)
 }
@@ -216,6 +217,15 @@ pub fn status(account: &Account, states: &Path) -> AccountReport {
     let mut report = AccountReport::new(&account.name);
     let (_, db) = places(states, account);
     let looked = State::open(&db, Purpose::Look).and_then(|state| summary::status(&mut report, &state, account));
+    report.error = looked.err();
+    report
+}
+
+/// Looks at what past runs did: at that one, or at the last that did something.
+pub fn log(account: &Account, states: &Path, run: Option<u64>, last: u64) -> AccountReport {
+    let mut report = AccountReport::new(&account.name);
+    let (_, db) = places(states, account);
+    let looked = State::open(&db, Purpose::Look).and_then(|state| history::fill(&mut report, &state, run, last));
     report.error = looked.err();
     report
 }

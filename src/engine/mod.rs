@@ -7,6 +7,7 @@ pub mod account;
 mod contents;
 mod courtesy;
 mod footing;
+mod history;
 mod identify;
 pub mod migrate;
 mod observe;

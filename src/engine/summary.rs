@@ -1,12 +1,12 @@
 //! Puts what was planned and done into the report's terms.
 
-use super::{Finished, courtesy};
+use super::{Finished, courtesy, history};
 use crate::account::Account;
 use crate::error::{Failure, Kind, Result};
 use crate::maildir::index::FileIndex;
 use crate::model::{Id, IdSet, MailboxId, Side};
 use crate::plan::{Action, Guard, Held, Plan};
-use crate::report::{AccountReport, Counts, HeldBack, LastRun, PlanLine, Problem};
+use crate::report::{AccountReport, Counts, HeldBack, PlanLine, Problem};
 use crate::state::{ProblemRow, State, now};
 
 /// How a job speaks to the user.
@@ -72,12 +72,7 @@ pub(super) fn status(report: &mut AccountReport, state: &State, account: &Accoun
     }
     report.pending = state.pending_count()?;
     report.serial = courtesy::is_serial(state)?;
-    report.last_run = state.last_run()?.map(|run| LastRun {
-        run: run.id as u64,
-        begun: run.begun,
-        ended: run.ended,
-        exit: run.exit.map(|exit| exit as u8),
-    });
+    report.last_run = state.last_run()?.as_ref().map(history::run);
     Ok(())
 }
 

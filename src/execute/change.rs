@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::sync_channel;
 
 use super::notes::{one, settle_flags};
-use super::{Executor, joined};
+use super::{Executor, deeds, joined};
 use crate::error::{Failure, Result};
 use crate::model::{Flags, Gone, IdSet, MailboxId, MailboxPath, PairId, RawName, Side};
 use crate::plan::{Action, Step};
-use crate::state::ProblemKey;
+use crate::state::{Deed, DeedMessage, ProblemKey, State};
 use crate::store::{Done, Ticket, WriteJob};
 
 /// Messages of one job, by their id on the side that is changed.
@@ -19,6 +19,9 @@ struct Batch {
     add: Flags,
     remove: Flags,
     pairs: BTreeMap<u64, PairId>,
+    deed: Deed,
+    /// What is removed, as it was.
+    leaving: BTreeMap<u64, DeedMessage>,
 }
 
 /// Jobs for both sides, and what each is about.
@@ -78,6 +81,8 @@ impl Executor<'_> {
                 add: add.clone(),
                 remove: remove.clone(),
                 pairs: BTreeMap::new(),
+                deed: deeds::of(step),
+                leaving: BTreeMap::new(),
             };
             let job = WriteJob::Flags {
                 ticket: changes.next_ticket(*on),
@@ -98,6 +103,7 @@ impl Executor<'_> {
                     if let (true, Some(pair)) = (batch.open.remove(id), state.partner(batch.mailbox, on, id)?) {
                         settle_flags(self, &pair, on, &batch.add, &batch.remove, Some(&flags))?;
                         self.outcome.counts[on as usize].flags += 1;
+                        self.did(&batch.deed, Some(&deeds::message(&pair)))?;
                         (self.scene.advance)(1);
                     }
                 }
@@ -142,9 +148,17 @@ impl Executor<'_> {
             };
             let pairs = self.pairs(pairs)?;
             let messages: Vec<_> = pairs.iter().filter_map(|pair| pair.known(*on)).collect();
+            let mut leaving = BTreeMap::new();
+            for pair in pairs.iter().take(State::LISTED as usize) {
+                if let Some(id) = pair.half(*on).id {
+                    leaving.insert(id, deeds::leaving(self.scene.state, step.mailbox, pair)?);
+                }
+            }
             let batch = Batch {
                 mailbox: step.mailbox,
                 removes: true,
+                deed: deeds::of(step),
+                leaving,
                 open: messages.iter().map(|known| known.id).collect(),
                 add: Flags::none(),
                 remove: Flags::none(),
@@ -174,6 +188,7 @@ impl Executor<'_> {
                     }
                     state.settle(batch.mailbox, on, &one(id))?;
                     self.outcome.counts[on as usize].removed += 1;
+                    self.did(&batch.deed, batch.leaving.get(&id))?;
                     (self.scene.advance)(1);
                 }
                 batch.open = batch.open.difference(&ids);
@@ -228,7 +243,7 @@ impl Executor<'_> {
             return Ok(());
         }
         let mut jobs: [Vec<WriteJob>; 2] = Default::default();
-        let mut about: [Vec<(MailboxId, Option<MailboxPath>)>; 2] = Default::default();
+        let mut about: [Vec<(MailboxId, Option<MailboxPath>, Deed)>; 2] = Default::default();
         for step in steps {
             let (side, id) = (step.action.on().unwrap_or(Side::Left), step.mailbox);
             let ticket = Ticket(jobs[side as usize].len() as u64);
@@ -248,12 +263,14 @@ impl Executor<'_> {
                 }
                 _ => continue,
             };
-            about[side as usize].push((id, made));
+            about[side as usize].push((id, made, deeds::of(step)));
             jobs[side as usize].push(job);
         }
         self.write(jobs, |executor, side, ticket, done| {
-            let (mailbox, made) = &about[side as usize][ticket.0 as usize];
-            executor.book_mailbox_or_refusal(side, *mailbox, made.as_ref(), done)
+            let (mailbox, made, deed) = &about[side as usize][ticket.0 as usize];
+            let is_done = matches!(done, Done::Created { .. } | Done::Deleted);
+            executor.book_mailbox_or_refusal(side, *mailbox, made.as_ref(), done)?;
+            if is_done { executor.did(deed, None) } else { Ok(()) }
         })?;
         self.make_refused()
     }
@@ -340,6 +357,7 @@ impl Executor<'_> {
         for side in Side::BOTH.into_iter().filter(|&side| busy[side as usize]) {
             self.scene.stores[side as usize].flush()?;
         }
+        self.count_deeds()?;
         self.scene.state.commit()
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Executor;
 use super::moves::Batch;
 use super::notes::one;
+use super::{Executor, deeds};
 use crate::error::{Kind, Result};
 use crate::model::{Gone, Half, Id, IdSet, MailboxId, Pair, PairId, Side};
 use crate::plan::{Action, Source, Step, Twin};
@@ -22,7 +22,7 @@ impl Executor<'_> {
         for step in steps {
             if let Action::CopyWithin { on, from, twins, .. } = &step.action {
                 for open in self.resolve(step.mailbox, *on, *from, twins)? {
-                    let mut batch = Batch::new(*on, *from, step.mailbox, open);
+                    let mut batch = Batch::new(*on, *from, step, open);
                     let (Some(mailbox), Some(to)) = (self.mailbox(*from, *on), self.mailbox(step.mailbox, *on)) else {
                         let ids = batch.ids();
                         self.copies_wait(&mut batch, &ids)?;
@@ -81,7 +81,7 @@ impl Executor<'_> {
             Done::Copied(arrivals) => {
                 for (old, new) in arrivals {
                     if let Some((twin, pair)) = batch.open.remove(&old) {
-                        self.book_twin(batch.to, batch.on, &twin, pair, new)?;
+                        self.book_twin(batch, &twin, pair, new)?;
                     }
                 }
             }
@@ -112,7 +112,8 @@ impl Executor<'_> {
     }
 
     /// The copy and the message that it answers are a pair; it carries the flags of its original, and gets its own next.
-    fn book_twin(&mut self, to: MailboxId, on: Side, twin: &Twin, like: Pair, new: Option<Id>) -> Result<()> {
+    fn book_twin(&mut self, batch: &Batch<(Twin, Pair)>, twin: &Twin, like: Pair, new: Option<Id>) -> Result<()> {
+        let (to, on) = (batch.to, batch.on);
         let (state, other) = (self.scene.state, on.other());
         let carried = match &twin.source {
             Source::There(_, flags) => flags.clone(),
@@ -134,6 +135,7 @@ impl Executor<'_> {
         pair.id = state.add_pair(&pair)?;
         state.settle(to, other, &one(twin.id))?;
         self.outcome.counts[on as usize].added += 1;
+        self.did(&batch.deed, Some(&deeds::message(&pair)))?;
         (self.scene.advance)(1);
         let now = if on == Side::Left {
             [&carried, &twin.flags]

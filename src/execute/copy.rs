@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use super::{Batch, Executor, joined};
+use super::{Batch, Executor, deeds, joined};
 use crate::error::{Failure, Kind, Result};
 use crate::model::{Half, IdSet, MailboxId, Side};
 use crate::plan::{Action, Step, first_sight};
-use crate::state::{Intent, IntentKind, IntentMessage, ProblemKey, now};
+use crate::state::{Deed, DeedMessage, Intent, IntentKind, IntentMessage, ProblemKey, now};
 use crate::store::{Depth, Done, IntentId, Meet, Outcome, ReadJob, Ticket, WriteJob};
 
 /// So many messages are sent to a server under one row of the journal.
@@ -22,6 +22,8 @@ pub(super) struct Transfer {
     pub open: IdSet,
     /// Something may have arrived without our knowing.
     pub unknown: bool,
+    /// What it is called in the history.
+    pub deed: Deed,
 }
 
 impl Executor<'_> {
@@ -34,7 +36,7 @@ impl Executor<'_> {
         let mut transfers = BTreeMap::new();
         for step in steps {
             if let Action::Copy { ids, meet, .. } = &step.action {
-                self.read_jobs(step.mailbox, to, ids, meet, &mut jobs, &mut transfers)?;
+                self.read_jobs(step, to, ids, meet, &mut jobs, &mut transfers)?;
             }
         }
         if jobs.is_empty() {
@@ -47,14 +49,14 @@ impl Executor<'_> {
 
     fn read_jobs(
         &mut self,
-        mailbox: MailboxId,
+        step: &Step,
         to: Side,
         ids: &IdSet,
         meet: &[(crate::model::ContentDigest, u64)],
         jobs: &mut Vec<ReadJob>,
         transfers: &mut BTreeMap<Ticket, Transfer>,
     ) -> Result<()> {
-        let from = to.other();
+        let (mailbox, from) = (step.mailbox, to.other());
         let ids = self
             .met
             .get(&(mailbox, from))
@@ -82,6 +84,7 @@ impl Executor<'_> {
                     intent,
                     open: chunk.clone(),
                     unknown: false,
+                    deed: deeds::of(step),
                 },
             );
             jobs.push(ReadJob {
@@ -200,6 +203,7 @@ impl Executor<'_> {
                 transfers.remove(&answer.ticket);
             }
         }
+        self.count_deeds()?;
         self.scene.state.commit()
     }
 
@@ -233,6 +237,20 @@ impl Executor<'_> {
                 transfer.open.remove(head.id);
                 let id = self.id_under(mailbox, to, id, validity)?;
                 self.book_landed(mailbox, to, &head, &identity, id, flags)?;
+                let (here, there) = (Some(head.id), id);
+                let [file, uid] = if to == Side::Left { [there, here] } else { [here, there] };
+                let (size, date) = (Some(identity.size), Some(head.date.0));
+                let name = None;
+                self.did(
+                    &transfer.deed,
+                    Some(&DeedMessage {
+                        uid,
+                        file,
+                        name,
+                        size,
+                        date,
+                    }),
+                )?;
                 self.outcome.counts[to as usize].added += 1;
                 (self.scene.advance)(1);
             }

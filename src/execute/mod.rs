@@ -1,13 +1,14 @@
 //! Carries out a plan: journal, act, commit. One thread owns the books; the stores do the work.
 //!
 //! `notes` writes down what needs no act, `copy` transfers messages, `moves` and `copies` keep them within a side,
-//! `change` sets flags, removes and handles mailboxes, `books` turns answers into base rows, `recover` settles what a
+//! `change` sets flags, removes and handles mailboxes, `books` turns answers into base rows, `deeds` writes the history, `recover` settles what a
 //! dirty stop left open.
 
 mod books;
 mod change;
 mod copies;
 mod copy;
+mod deeds;
 mod moves;
 mod notes;
 mod recover;
@@ -106,8 +107,9 @@ pub fn run(plan: &Plan, scene: Scene<'_>) -> (Outcome, Result<()>) {
         sent: BTreeMap::new(),
         late: Vec::new(),
         refused: Vec::new(),
+        deeds: deeds::Deeds::default(),
     };
-    let result = executor.phases(plan);
+    let result = executor.phases(plan).and(executor.count_deeds());
     let committed = executor.scene.state.commit();
     (executor.outcome, result.and(committed))
 }
@@ -126,6 +128,8 @@ struct Executor<'a> {
     late: Vec<Step>,
     /// Mailboxes that the right refused to make under that name, with the refusal.
     refused: Vec<(MailboxId, MailboxPath, Failure)>,
+    /// What was done so far, for the history.
+    deeds: deeds::Deeds,
 }
 
 impl Executor<'_> {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::Executor;
 use super::notes::one;
+use super::{Executor, deeds};
 use crate::error::Result;
 use crate::model::{Flags, Gone, Half, Id, IdSet, Keyword, Known, MailboxId, Pair, Side, System};
 use crate::plan::{Action, Match, Move, Step, first_sight};
-use crate::state::{Intent, IntentKind, IntentMessage, ProblemKey, now};
+use crate::state::{Deed, Intent, IntentKind, IntentMessage, ProblemKey, now};
 use crate::store::{Done, IntentId, Ticket, WriteJob};
 
 /// Messages of one job, by their ids in the mailbox that they come from.
@@ -19,6 +19,8 @@ pub(super) struct Batch<T> {
     pub(super) open: BTreeMap<Id, T>,
     /// Something may have been done without our knowing.
     pub(super) unknown: bool,
+    /// What it is called in the history.
+    pub(super) deed: Deed,
 }
 
 impl Executor<'_> {
@@ -34,7 +36,7 @@ impl Executor<'_> {
                 continue;
             };
             let open = moves.iter().map(|one| (one.id, one.clone())).collect();
-            let mut batch = Batch::new(*on, *from, step.mailbox, open);
+            let mut batch = Batch::new(*on, *from, step, open);
             let messages = self.known(&batch)?;
             let (Some(mailbox), Some(to), false) = (
                 self.mailbox(*from, *on),
@@ -141,6 +143,7 @@ impl Executor<'_> {
         state.settle(batch.from, batch.on, &self::one(one.id))?;
         state.settle(batch.to, batch.on.other(), &self::one(one.partner))?;
         self.outcome.counts[batch.on as usize].moved += 1;
+        self.did(&batch.deed, Some(&deeds::message(pair)))?;
         (self.scene.advance)(1);
         self.merge_late(pair, [&one.flags[0], &one.flags[1]])
     }
@@ -313,13 +316,14 @@ impl Executor<'_> {
 }
 
 impl<T> Batch<T> {
-    pub(super) fn new(on: Side, from: MailboxId, to: MailboxId, open: BTreeMap<Id, T>) -> Self {
+    pub(super) fn new(on: Side, from: MailboxId, step: &Step, open: BTreeMap<Id, T>) -> Self {
         Self {
             on,
             from,
-            to,
+            to: step.mailbox,
             intent: IntentId(0),
             open,
+            deed: deeds::of(step),
             unknown: false,
         }
     }

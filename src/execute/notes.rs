@@ -1,6 +1,6 @@
 //! What is only written down.
 
-use super::Executor;
+use super::{Executor, deeds};
 use crate::error::Result;
 use crate::model::{Flags, Half, Id, IdSet, MailboxId, Pair, PairId, Side};
 use crate::plan::{Action, Match, Step, Waiting, first_sight};
@@ -11,8 +11,10 @@ impl Executor<'_> {
         for step in steps {
             match &step.action {
                 Action::Pair { matches } => {
+                    let deed = deeds::of(step);
                     for m in matches {
                         self.pair(step.mailbox, m)?;
+                        self.did(&deed, None)?;
                     }
                 }
                 Action::Agree { pairs, add, remove } => {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Executor;
+use super::{Executor, deeds};
 use crate::error::{Failure, Result};
 use crate::model::{Listed, Mailbox, MailboxId, MailboxPath, RawName, Side};
 use crate::plan::{Action, Step};
@@ -43,6 +43,11 @@ impl Executor<'_> {
                 .collect();
             if !wanted.is_empty() && !self.stopping() {
                 failed.extend(self.rename_on(side, &wanted, stay)?);
+                for step in steps.iter().filter(|step| step.action.on() == Some(side)) {
+                    if wanted.contains_key(&step.mailbox) && !failed.contains(&step.mailbox) {
+                        self.did(&deeds::of(step), None)?;
+                    }
+                }
             }
         }
         if self.stopping() {

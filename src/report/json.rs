@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::log::RunView;
 use super::{
     AccountReport, Counts, HeldBack, Job, LastRun, MailboxLine, MailboxVerdict, Migration, PlanLine, Problem, Reason,
     Report,
@@ -40,6 +41,8 @@ struct Account<'a> {
     plan: Option<Vec<Step<'a>>>,
     #[serde(flatten)]
     status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runs: Option<Vec<RunView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mailboxes: Option<&'a [MailboxLine]>,
     #[serde(flatten)]
@@ -120,7 +123,7 @@ struct Status {
 }
 
 #[derive(Serialize)]
-struct Run {
+pub(super) struct Run {
     #[serde(rename = "run")]
     number: u64,
     begun: Option<String>,
@@ -129,7 +132,7 @@ struct Run {
 }
 
 /// RFC 3339 §5.6, in UTC; `None` for what no calendar holds.
-fn time(seconds: i64) -> Option<String> {
+pub(super) fn time(seconds: i64) -> Option<String> {
     Timestamp::from_second(seconds).ok().map(|time| time.to_string())
 }
 
@@ -177,6 +180,7 @@ impl AccountReport {
                 pending: self.pending,
                 serial: self.serial,
             }),
+            runs: (job == Job::Log).then(|| self.runs.iter().map(RunView::from).collect()),
             mailboxes: (job == Job::Mailboxes).then_some(&self.mailboxes),
             migration: self.migration.as_ref().map(Outcome::from),
         }

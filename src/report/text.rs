@@ -40,7 +40,7 @@ impl Style {
         }
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(super) fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
 
@@ -74,6 +74,7 @@ impl Report {
             let name = style.bold(&format!("{:width$}", account.name));
             match job {
                 Job::Status => out.push_str(&status(account, &name)),
+                Job::Log => out.push_str(&super::log::log(account, style)),
                 Job::Mailboxes => out.push_str(&mailboxes(account, style)),
                 Job::Sync | Job::DryRun | Job::Migrate | Job::MigrateDryRun => {
                     let verbose = style.verbosity == Verbosity::Verbose;
@@ -244,7 +245,7 @@ fn side_summary(side: &str, counts: Counts) -> Option<String> {
 
 impl AccountReport {
     /// What people call a side.
-    fn side(&self, side: Side) -> String {
+    pub(super) fn side(&self, side: Side) -> String {
         let usual = match side {
             Side::Left => "Maildir",
             Side::Right => "server",
@@ -382,7 +383,7 @@ pub(super) fn bytes(count: u64) -> String {
 }
 
 /// A time in the user's own time zone.
-fn local(seconds: i64) -> Option<String> {
+pub(super) fn local(seconds: i64) -> Option<String> {
     let time = Timestamp::from_second(seconds).ok()?;
     Some(
         time.to_zoned_datetime(TimeZone::system())

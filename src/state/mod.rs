@@ -6,6 +6,7 @@
 //! run whose transaction is rolled back.
 
 mod damage;
+mod deeds;
 mod files;
 mod journal;
 mod keywords;
@@ -27,6 +28,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::{Failure, Kind, Result};
 use crate::model::Side;
 
+pub use deeds::{Deed, DeedMessage, DeedRow};
 pub use journal::{Intent, IntentKind, IntentMessage, Renaming};
 pub use lock::Lock;
 pub use mailboxes::{MailboxRow, Place};

@@ -50,9 +50,14 @@ impl State {
 
     /// The last run that was begun.
     pub fn last_run(&self) -> Result<Option<RunRow>> {
-        let rows = self.rows(
-            "SELECT id, command, begun, ended, exit FROM run ORDER BY id DESC LIMIT 1",
-            [],
+        Ok(self.past_runs(None, 1)?.into_iter().next())
+    }
+
+    /// That run, or the last ones, newest first.
+    pub fn past_runs(&self, number: Option<u64>, last: u64) -> Result<Vec<RunRow>> {
+        self.rows(
+            "SELECT id, command, begun, ended, exit FROM run WHERE ?1 IS NULL OR id=?1 ORDER BY id DESC LIMIT ?2",
+            (number.map(|id| id as i64), last as i64),
             |row| {
                 Ok(RunRow {
                     id: row.get(0)?,
@@ -62,7 +67,6 @@ impl State {
                     exit: row.get(4)?,
                 })
             },
-        )?;
-        Ok(rows.into_iter().next())
+        )
     }
 }

@@ -8,6 +8,15 @@ CREATE TABLE run (
   id INTEGER PRIMARY KEY, command TEXT NOT NULL, begun INTEGER NOT NULL,
   ended INTEGER, exit INTEGER, report TEXT);
 
+-- What runs did, and to which messages: the history that `log` shows. Names are kept as they were; see deeds.rs.
+CREATE TABLE deed (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, action TEXT NOT NULL, side INTEGER,
+  mailbox TEXT NOT NULL, target TEXT, why TEXT NOT NULL, count INTEGER NOT NULL);
+CREATE INDEX deed_run ON deed (run);
+CREATE TABLE deed_message (
+  id INTEGER PRIMARY KEY, deed INTEGER NOT NULL, uid INTEGER, file INTEGER, name TEXT, size INTEGER, date INTEGER);
+CREATE INDEX deed_message_deed ON deed_message (deed);
+
 -- A mailbox, by the name that both sides agreed on, as the left spells it. Rows are never reused: other tables and the
 -- stores refer to them. Two can have one name for a while: one is being renamed, the other was made in its place.
 CREATE TABLE mailbox (id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL);

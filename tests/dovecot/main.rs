@@ -23,6 +23,7 @@ mod guards;
 mod instruments;
 mod kills;
 mod ladder;
+mod log;
 mod memory;
 mod moves;
 mod odd_mail;
