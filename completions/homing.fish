@@ -49,6 +49,7 @@ complete -c homing -n "__fish_homing_using_subcommand sync" -l json -d 'Write on
 complete -c homing -n "__fish_homing_using_subcommand sync" -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c homing -n "__fish_homing_using_subcommand sync" -s v -l verbose -d 'Say what is done and why'
 complete -c homing -n "__fish_homing_using_subcommand sync" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand migrate" -l report -d 'Write the verdict to a file too: a page for a browser (.html), .json or .csv, by its ending' -r -F
 complete -c homing -n "__fish_homing_using_subcommand migrate" -l wait -d 'Wait so long for another run on the same accounts to end, instead of leaving at once with 75' -r
 complete -c homing -n "__fish_homing_using_subcommand migrate" -l config -d 'The configuration file' -r -F
 complete -c homing -n "__fish_homing_using_subcommand migrate" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"

@@ -6,6 +6,8 @@
 mod json;
 mod log;
 mod migration;
+mod page;
+mod sheet;
 mod text;
 
 pub use log::{DoneLine, MessageLine, RunLine};

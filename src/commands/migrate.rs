@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Context;
+use super::report_file::ReportFile;
 use crate::engine::migrate as engine;
 use crate::error::Result;
 use crate::report::{Job, Report};
@@ -47,6 +48,10 @@ pub struct Migrate {
     #[arg(long, requires = "delete_extra")]
     pub allow_deletes: bool,
 
+    /// Write the verdict to a file too: a page for a browser (.html), .json or .csv, by its ending
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run", value_hint = clap::ValueHint::FilePath, value_parser = ReportFile::parse)]
+    pub report: Option<ReportFile>,
+
     /// Wait so long for another run on the same accounts to end, instead of leaving at once with 75
     #[arg(long, value_name = "SECONDS", default_value = "0", hide_default_value = true)]
     pub wait: u32,
@@ -73,6 +78,10 @@ impl Migrate {
             stop: context.stop.clone(),
             watch: &|event| bar.show(event),
         });
-        Ok(Report::new(self.job(), vec![report]))
+        let report = Report::new(self.job(), vec![report]);
+        match &self.report {
+            Some(file) => file.write(report),
+            None => Ok(report),
+        }
     }
 }

@@ -4,6 +4,7 @@ pub mod forget;
 pub mod log;
 pub mod mailboxes;
 pub mod migrate;
+mod report_file;
 pub mod status;
 pub mod sync;
 

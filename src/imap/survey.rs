@@ -180,9 +180,13 @@ impl Told {
             let what = "the server listed a mailbox in a way that cannot be read";
             survey.failures.push((String::new(), Failure::mailbox(what)));
         }
+        let path = |name: &Name| spelling.path(name.raw.as_bytes(), name.separator);
+        let real: HashSet<MailboxPath> = self.names.iter().filter(|n| n.selectable).flat_map(path).collect();
         for name in &self.names {
             let shown = clean(name.raw.as_bytes());
-            match spelling.path(name.raw.as_bytes(), name.separator) {
+            match path(name) {
+                // A level without messages: `INBOX.INBOX`, above `INBOX.INBOX.child`, is no second INBOX.
+                Ok(path) if !name.selectable && real.contains(&path) => {}
                 Ok(path) if seen.insert(path.clone()) => survey.mailboxes.push(self.listed(name, path)),
                 Ok(path) => {
                     let what = format!("the server lists two mailboxes that are both called {path}");
@@ -386,7 +390,7 @@ mod tests {
                 "LIST \"\" \"*\" RETURN (SPECIAL-USE STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))",
                 "* LIST () \".\" INBOX\n* STATUS inbox (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 3 HIGHESTMODSEQ 4)\n\
                  * LIST (\\sent) \".\" INBOX.Sent\n* STATUS INBOX.Sent (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 9 HIGHESTMODSEQ 0)\n\
-                 * LIST (\\Noselect) \".\" INBOX.Level\n* LIST () \".\" INBOX.Level.Gone\n* NO it is gone\n\
+                 * LIST (\\Noselect) \".\" INBOX.Level\n* LIST (\\Noselect) \".\" INBOX.INBOX\n* LIST () \".\" INBOX.Level.Gone\n* NO it is gone\n\
                  * LIST () \".\" user.somebody\n* LIST () \".\" Public\n\
                  * LIST () \".\" INBOX.Q&A\n* LIST () \".\" INBOX.Q&-A\n* LIST () \".\" {8}\nINBOX.\u{fc}\n$ OK",
             ),

@@ -114,6 +114,61 @@ impl Migration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{AccountReport, Job, Report};
+
+    /// A report of names and reasons that mean harm.
+    fn hostile() -> Report {
+        let account = AccountReport {
+            sides: Some(["<old>".into(), "new".into()]),
+            migration: Some(Migration {
+                mailboxes: vec![MailboxVerdict {
+                    from: "<script>alert(1)</script>".into(),
+                    to: "=cmd(\"a\")".into(),
+                    messages: [1_234, 1_233],
+                    bytes: [5_000, 4_000],
+                    missing: 1,
+                    reasons: vec![Reason {
+                        what: "too \"large\", <b>".into(),
+                        count: 1,
+                        uids: "7".into(),
+                    }],
+                    ..MailboxVerdict::default()
+                }],
+                is_complete: true,
+            }),
+            ..AccountReport::new("old--new")
+        };
+        Report::new(Job::Migrate, vec![account])
+    }
+
+    #[test]
+    fn what_servers_say_is_harmless_in_a_page() {
+        let page = hostile().to_html(1_772_323_200);
+        for wanted in [
+            "<h2>&lt;old&gt; → new</h2>",
+            "<td>&lt;script&gt;alert(1)&lt;/script&gt;</td><td>=cmd(&quot;a&quot;)</td>",
+            "<td class=\"n\">1,234</td><td class=\"n\">1,233</td><td class=\"n\">5.0 kB</td>",
+            "style=\"width:99%\"",
+            "<td>too &quot;large&quot;, &lt;b&gt;</td>",
+            "1,233 of 1,234 messages in 1 mailbox have arrived; 1 message is missing.",
+        ] {
+            assert!(page.contains(wanted), "{wanted}\n{page}");
+        }
+        // Self-contained: nothing is fetched from elsewhere.
+        assert!(
+            !page.contains("http") && !page.contains("<script") && !page.contains("url("),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn what_servers_say_is_harmless_in_a_spreadsheet() {
+        let sheet = hostile().to_csv();
+        let line = sheet.lines().nth(1).unwrap();
+        let wanted = "old--new,<script>alert(1)</script>,\"'=cmd(\"\"a\"\")\",false,1234,1233,5000,4000,1,0,\
+                      \"1: too \"\"large\"\", <b>\"";
+        assert_eq!(line, wanted);
+    }
 
     #[test]
     fn sentences() {

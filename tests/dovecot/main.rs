@@ -25,6 +25,7 @@ mod kills;
 mod ladder;
 mod log;
 mod memory;
+mod migrating;
 mod moves;
 mod odd_mail;
 mod odd_names;

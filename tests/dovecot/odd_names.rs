@@ -9,7 +9,7 @@ use crate::support::witness::canonical;
 use crate::support::world::local;
 
 /// Levels are parted by `/`.
-const NAMES: [&str; 66] = [
+pub(crate) const NAMES: [&str; 66] = [
     "Work",
     "Work/2024",
     "Work/2024/Q1",

@@ -20,9 +20,22 @@ fn all_mail_arrives_and_a_second_run_sends_nothing() {
     assert_eq!((dry.exit, dry.count("right", "added")), (0, count), "{dry:#?}");
     assert_eq!(scene.to.changing().len(), 0);
 
-    let run = scene.migrate_ok(&[]);
+    let page = scene.world.home().join("report.html");
+    let run = scene.migrate_ok(&["--report", &page.to_string_lossy()]);
     assert_eq!(run.count("right", "added"), count);
     scene.assert_same(&[]);
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(
+        page.contains(&format!("<p class=\"good\">All {count} messages have arrived")),
+        "{page}"
+    );
+    let refused = scene
+        .world
+        .command()
+        .args(["migrate", "personal", "new", "--report", "report.txt"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2));
     for (name, verdict) in verdicts(&run) {
         assert_eq!(verdict["missing"], 0, "{name}");
         assert_eq!(verdict["messages"][0], verdict["messages"][1], "{name}");
