@@ -32,6 +32,10 @@ complete -c homing -n "__fish_homing_needs_command" -s v -l verbose -d 'Say what
 complete -c homing -n "__fish_homing_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c homing -n "__fish_homing_needs_command" -s V -l version -d 'Print version'
 complete -c homing -n "__fish_homing_needs_command" -f -a "sync" -d 'Reconcile Maildirs and servers once, both ways'
+complete -c homing -n "__fish_homing_needs_command" -f -a "backup" -d 'Copy accounts into their archives; nothing that the server drops is lost'
+complete -c homing -n "__fish_homing_needs_command" -f -a "verify" -d 'Check archives: every message against its digest, the books against the disk'
+complete -c homing -n "__fish_homing_needs_command" -f -a "restore" -d 'Bring an account back from its archive as it was at any past backup'
+complete -c homing -n "__fish_homing_needs_command" -f -a "prune" -d 'Delete messages from an archive that left the server long ago'
 complete -c homing -n "__fish_homing_needs_command" -f -a "migrate" -d 'Copy an account\'s mail to another server, as often as you like, with a verdict at the end'
 complete -c homing -n "__fish_homing_needs_command" -f -a "status" -d 'Show the last run, what waits, what is held back and what could not be done'
 complete -c homing -n "__fish_homing_needs_command" -f -a "log" -d 'Show what past runs did to which message, and why'
@@ -49,6 +53,39 @@ complete -c homing -n "__fish_homing_using_subcommand sync" -l json -d 'Write on
 complete -c homing -n "__fish_homing_using_subcommand sync" -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c homing -n "__fish_homing_using_subcommand sync" -s v -l verbose -d 'Say what is done and why'
 complete -c homing -n "__fish_homing_using_subcommand sync" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand backup" -l config -d 'The configuration file' -r -F
+complete -c homing -n "__fish_homing_using_subcommand backup" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
+complete -c homing -n "__fish_homing_using_subcommand backup" -l json -d 'Write one JSON object to standard output, whatever happens'
+complete -c homing -n "__fish_homing_using_subcommand backup" -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c homing -n "__fish_homing_using_subcommand backup" -s v -l verbose -d 'Say what is done and why'
+complete -c homing -n "__fish_homing_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand verify" -l config -d 'The configuration file' -r -F
+complete -c homing -n "__fish_homing_using_subcommand verify" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
+complete -c homing -n "__fish_homing_using_subcommand verify" -l server -d 'Compare the archive with the server too'
+complete -c homing -n "__fish_homing_using_subcommand verify" -l repair -d 'Fetch damaged and missing messages again that the server still has'
+complete -c homing -n "__fish_homing_using_subcommand verify" -l json -d 'Write one JSON object to standard output, whatever happens'
+complete -c homing -n "__fish_homing_using_subcommand verify" -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c homing -n "__fish_homing_using_subcommand verify" -s v -l verbose -d 'Say what is done and why'
+complete -c homing -n "__fish_homing_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand restore" -l to -d 'Where the messages go: an account, which can be the same one, or a directory' -r
+complete -c homing -n "__fish_homing_using_subcommand restore" -l at -d 'As it was then; without it, as of the last backup' -r
+complete -c homing -n "__fish_homing_using_subcommand restore" -l mailbox -d 'Only these mailboxes; can be given several times' -r
+complete -c homing -n "__fish_homing_using_subcommand restore" -l message -d 'Only messages with this Message-ID' -r
+complete -c homing -n "__fish_homing_using_subcommand restore" -l config -d 'The configuration file' -r -F
+complete -c homing -n "__fish_homing_using_subcommand restore" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
+complete -c homing -n "__fish_homing_using_subcommand restore" -l dry-run -d 'Only say what would be done, and why'
+complete -c homing -n "__fish_homing_using_subcommand restore" -l json -d 'Write one JSON object to standard output, whatever happens'
+complete -c homing -n "__fish_homing_using_subcommand restore" -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c homing -n "__fish_homing_using_subcommand restore" -s v -l verbose -d 'Say what is done and why'
+complete -c homing -n "__fish_homing_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand prune" -l gone-longer-than -d 'Delete what left the server longer ago than this, such as 90d, 6m (months) or 1y' -r
+complete -c homing -n "__fish_homing_using_subcommand prune" -l config -d 'The configuration file' -r -F
+complete -c homing -n "__fish_homing_using_subcommand prune" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
+complete -c homing -n "__fish_homing_using_subcommand prune" -l dry-run -d 'Only say which messages would go, and why'
+complete -c homing -n "__fish_homing_using_subcommand prune" -l json -d 'Write one JSON object to standard output, whatever happens'
+complete -c homing -n "__fish_homing_using_subcommand prune" -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c homing -n "__fish_homing_using_subcommand prune" -s v -l verbose -d 'Say what is done and why'
+complete -c homing -n "__fish_homing_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c homing -n "__fish_homing_using_subcommand migrate" -l report -d 'Write the verdict to a file too: a page for a browser (.html), .json or .csv, by its ending' -r -F
 complete -c homing -n "__fish_homing_using_subcommand migrate" -l wait -d 'Wait so long for another run on the same accounts to end, instead of leaving at once with 75' -r
 complete -c homing -n "__fish_homing_using_subcommand migrate" -l config -d 'The configuration file' -r -F

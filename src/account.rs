@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::archive::Archive;
 use crate::config::map::NameMap;
 use crate::config::patterns::Scope;
 use crate::error::{Failure, Kind, Result};
@@ -23,6 +24,8 @@ pub struct Account {
     pub server: Server,
     /// The Maildir, where there is one.
     pub maildir: Option<Maildir>,
+    /// Where `backup` keeps the account, where it does.
+    pub archive: Option<Archive>,
     /// Which mailboxes, by the server's names.
     pub scope: Scope,
     /// What they are called on the other side.
@@ -44,6 +47,17 @@ impl Account {
                 format!("the account \"{}\" has no \"maildir\"", self.name),
             )
             .hint("say where its mail is kept, such as maildir = \"~/Mail\"")
+        })
+    }
+
+    /// The archive, or the refusal to back up without one.
+    pub fn archive(&self) -> Result<&Archive> {
+        self.archive.as_ref().ok_or_else(|| {
+            Failure::account(
+                Kind::Config,
+                format!("the account \"{}\" has no \"archive\"", self.name),
+            )
+            .hint("say where its backup is kept, such as archive = \"~/Backup/mail\"")
         })
     }
 

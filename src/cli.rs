@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::commands::{Context, forget, log, mailboxes, migrate, status, sync};
+use crate::commands::{Context, backup, forget, log, mailboxes, migrate, prune, restore, status, sync, verify};
 use crate::config::Config;
 use crate::config::places::Environment;
 use crate::error::{Failure, Kind, Result, clean};
@@ -72,6 +72,14 @@ pub enum Command {
     #[allow(missing_docs)]
     Sync(sync::Sync),
     #[allow(missing_docs)]
+    Backup(backup::Backup),
+    #[allow(missing_docs)]
+    Verify(verify::Verify),
+    #[allow(missing_docs)]
+    Restore(restore::Restore),
+    #[allow(missing_docs)]
+    Prune(prune::Prune),
+    #[allow(missing_docs)]
     Migrate(migrate::Migrate),
     #[allow(missing_docs)]
     Status(status::Status),
@@ -124,6 +132,10 @@ impl Cli {
     const fn job(&self) -> Job {
         match &self.command {
             Command::Sync(sync) => sync.job(),
+            Command::Backup(_) => Job::Backup,
+            Command::Verify(_) => Job::Verify,
+            Command::Restore(restore) => restore.job(),
+            Command::Prune(prune) => prune.job(),
             Command::Migrate(migrate) => migrate.job(),
             Command::Status(_) => Job::Status,
             Command::Log(_) => Job::Log,
@@ -150,6 +162,10 @@ impl Cli {
         };
         match &self.command {
             Command::Sync(command) => command.run(&context),
+            Command::Backup(command) => command.run(&context),
+            Command::Verify(command) => command.run(&context),
+            Command::Restore(command) => command.run(&context),
+            Command::Prune(command) => command.run(&context),
             Command::Migrate(command) => command.run(&context),
             Command::Status(command) => command.run(&context),
             Command::Log(command) => command.run(&context),
@@ -265,7 +281,8 @@ mod tests {
             "homing",
             "homing --json",
             "homing sink",
-            "homing backup",
+            "homing restore a",
+            "homing prune a",
             "homing sync --pull --push",
             "homing sync -q -v",
             "homing sync --wait soon",

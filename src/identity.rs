@@ -154,6 +154,13 @@ pub fn envelope_key(header: &[u8]) -> Option<EnvelopeKey> {
     Some(EnvelopeKey(first_16(&hash.finalize())))
 }
 
+/// The Message-ID of a header block, white space folded.
+pub fn message_id(header: &[u8]) -> Option<Vec<u8>> {
+    fields(header)
+        .find(|field| field.name == KEY_FIELDS[0])
+        .map(|field| field.value)
+}
+
 /// The content digest of a whole message in memory.
 pub fn content_digest(canonical: &[u8]) -> ContentDigest {
     let mut digester = Digester::new();

@@ -3,7 +3,7 @@
 //! A command ([`commands`]) makes a job of a configured [`account`]; the [`engine`] does it and gives a [`report`].
 //! The engine asks both sides what happened since it last looked ([`store`] is the contract of both; [`imap`] and
 //! [`maildir`] keep it), lets the pure [`plan`]ner decide what to do, and has [`execute`] do it: journal, act, commit.
-//! [`state`] keeps the books, in the words of [`model`]. No arrow points back.
+//! [`archive`] is what backups leave: the account at any past run. [`state`] keeps the books, in the words of [`model`]. No arrow points back.
 //!
 //! What holds everywhere:
 //!
@@ -17,6 +17,7 @@
 //! 8. A failure says how far it reaches, whether trying again helps, and what the user can do.
 
 pub mod account;
+pub mod archive;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -3,6 +3,7 @@
 //! The engine fills in an [`AccountReport`] for each account; the exit code is computed from what is in it and never set,
 //! so the three cannot disagree. The fields of the JSON and their order are a promise to scripts: `json` has them.
 
+mod archive;
 mod json;
 mod log;
 mod migration;
@@ -25,6 +26,18 @@ pub enum Job {
     Sync,
     /// `sync --dry-run`.
     DryRun,
+    /// `backup`.
+    Backup,
+    /// `restore`.
+    Restore,
+    /// `restore --dry-run`.
+    RestoreDryRun,
+    /// `verify`.
+    Verify,
+    /// `prune`.
+    Prune,
+    /// `prune --dry-run`.
+    PruneDryRun,
     /// `status`.
     Status,
     /// `log`.
@@ -44,6 +57,10 @@ impl Job {
     pub const fn command(self) -> &'static str {
         match self {
             Self::Sync | Self::DryRun => "sync",
+            Self::Backup => "backup",
+            Self::Restore | Self::RestoreDryRun => "restore",
+            Self::Verify => "verify",
+            Self::Prune | Self::PruneDryRun => "prune",
             Self::Status => "status",
             Self::Log => "log",
             Self::Mailboxes => "mailboxes",
@@ -54,7 +71,10 @@ impl Job {
 
     /// Whether only a plan was asked for.
     pub const fn is_dry_run(self) -> bool {
-        matches!(self, Self::DryRun | Self::MigrateDryRun)
+        matches!(
+            self,
+            Self::DryRun | Self::MigrateDryRun | Self::RestoreDryRun | Self::PruneDryRun
+        )
     }
 }
 
@@ -108,6 +128,60 @@ pub struct AccountReport {
     pub sides: Option<[String; 2]>,
     /// For `migrate`: the verdict.
     pub migration: Option<Migration>,
+    /// For `verify`: what was found.
+    pub verification: Option<Verification>,
+    /// For `prune`: what was deleted, or would be.
+    pub pruned: Vec<PrunedLine>,
+}
+
+/// What `verify` found in an archive.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Verification {
+    /// Messages whose file is what was archived.
+    pub whole: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Messages fetched again.
+    pub repaired: u64,
+    /// Messages whose file is not what was archived.
+    pub damaged: Vec<FileLine>,
+    /// Messages without a file.
+    pub missing: Vec<FileLine>,
+    /// Files that no message has.
+    pub foreign: Vec<FileLine>,
+}
+
+impl Verification {
+    /// Whether mail is lost unless something is done.
+    pub const fn is_damaged(&self) -> bool {
+        !self.damaged.is_empty() || !self.missing.is_empty()
+    }
+}
+
+/// A file that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct FileLine {
+    /// The mailbox.
+    pub mailbox: Option<String>,
+    /// The file, relative to the archive; of a missing one, the part of its name that does not change.
+    pub file: String,
+    /// What is wrong.
+    pub what: String,
+    /// What the user can do.
+    pub hint: Option<String>,
+}
+
+/// A message that is pruned.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct PrunedLine {
+    /// The mailbox that it was in.
+    pub mailbox: String,
+    /// Its file, relative to the archive.
+    pub file: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Why it goes.
+    pub why: String,
 }
 
 /// What was done on one side.
@@ -280,12 +354,19 @@ impl AccountReport {
     /// what it met is not something that it left undone.
     pub fn exit(&self, job: Job) -> u8 {
         let troubled = match job {
-            Job::DryRun | Job::MigrateDryRun => false,
+            Job::DryRun | Job::MigrateDryRun | Job::RestoreDryRun | Job::PruneDryRun => false,
             Job::Status => !self.problems.is_empty(),
             Job::Migrate if self.missing() > 0 => true,
-            Job::Sync | Job::Log | Job::Mailboxes | Job::Forget | Job::Migrate => {
-                self.problems.iter().any(|problem| !problem.waiting)
-            }
+            Job::Verify if self.verification.as_ref().is_some_and(Verification::is_damaged) => true,
+            Job::Sync
+            | Job::Backup
+            | Job::Restore
+            | Job::Verify
+            | Job::Prune
+            | Job::Log
+            | Job::Mailboxes
+            | Job::Forget
+            | Job::Migrate => self.problems.iter().any(|problem| !problem.waiting),
         };
         let partly = troubled.then_some(Kind::Partial);
         let held = (!self.held_back.is_empty()).then_some(Kind::Guard);

@@ -305,6 +305,22 @@ pub enum WriteJob {
     },
 }
 
+impl WriteJob {
+    /// Under which number it is answered.
+    pub const fn ticket(&self) -> Ticket {
+        match self {
+            Self::Append(append) => append.ticket,
+            Self::Flags { ticket, .. }
+            | Self::Move { ticket, .. }
+            | Self::Copy { ticket, .. }
+            | Self::Remove { ticket, .. }
+            | Self::Create { ticket, .. }
+            | Self::Rename { ticket, .. }
+            | Self::Delete { ticket, .. } => *ticket,
+        }
+    }
+}
+
 /// A whole message waiting to be appended.
 pub struct Append {
     /// Of the read job that it came from.

@@ -136,7 +136,9 @@ fn failures_have_their_exit_codes_and_say_why() {
             "'--quiet' cannot be used with '--verbose'",
             "Usage",
         ),
-        (&good, &["backup"], 2, "unrecognized subcommand 'backup'", ""),
+        (&good, &["export"], 2, "unrecognized subcommand 'export'", ""),
+        (&good, &["backup"], 78, "no account has an \"archive\"", "archive = "),
+        (&good, &["prune", "a"], 2, "--gone-longer-than <AGE>", "Usage"),
         (&good, &["mailboxes"], 2, "<ACCOUNT>", "Usage: homing mailboxes"),
         (&good, &[], 2, "requires a subcommand", "Usage"),
         ("[accounts.a\n", &["sync"], 78, "config.toml:1:12: ", ""),
@@ -181,6 +183,56 @@ fn failures_have_their_exit_codes_and_say_why() {
             hint.is_empty() || error["hint"].as_str().unwrap().contains(hint),
             "{json:?}"
         );
+    }
+}
+
+#[test]
+fn what_an_archive_cannot_do_is_said() {
+    let plain = account("a", "127.0.0.1", 1);
+    let archived = format!("{plain}archive = \"~/Archive\"\n");
+    // Configuration, arguments, exit code, what is said.
+    let rows: [(&str, &[&str], i32, &str); 8] = [
+        (&plain, &["verify", "a"], 78, "the account \"a\" has no \"archive\""),
+        (&archived, &["verify"], 2, "there is no backup"),
+        (&archived, &["restore", "a", "--to", "./there"], 2, "there is no backup"),
+        (
+            &archived,
+            &["restore", "a", "--to", "./x", "--at", "yesterday"],
+            2,
+            "\"yesterday\" is no point in time",
+        ),
+        (
+            &archived,
+            &["restore", "a", "--to=~/Archive/x"],
+            2,
+            "lie within one another",
+        ),
+        (
+            &archived,
+            &["restore", "a", "--to", "b"],
+            2,
+            "there is no account \"b\"",
+        ),
+        (
+            &archived,
+            &["prune", "a", "--gone-longer-than", "long"],
+            2,
+            "\"long\" is no age",
+        ),
+        (
+            &archived,
+            &["prune", "a", "--gone-longer-than", "1y"],
+            2,
+            "there is no backup",
+        ),
+    ];
+    for (config, arguments, exit, what) in rows {
+        let home = Home::with(config);
+        let text = home.run(arguments);
+        assert_eq!((text.exit, text.out.as_str()), (exit, ""), "{arguments:?} {text:?}");
+        assert!(text.err.contains(what), "{arguments:?} {text:?}");
+        assert_eq!(home.run(&[&["--json"], arguments].concat()).json()["exit"], exit);
+        assert!(!home.path().join("Archive").exists(), "{arguments:?}");
     }
 }
 

@@ -1,12 +1,16 @@
 //! The commands: each builds a job for the engine and hands back its report.
 
+pub mod backup;
 pub mod forget;
 pub mod log;
 pub mod mailboxes;
 pub mod migrate;
+pub mod prune;
 mod report_file;
+pub mod restore;
 pub mod status;
 pub mod sync;
+pub mod verify;
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -39,6 +43,16 @@ impl Context {
         if accounts.is_empty() {
             return Err(Failure::account(Kind::Config, "no account has a \"maildir\"")
                 .hint("say where the mail of an account is kept, such as maildir = \"~/Mail\""));
+        }
+        Ok(accounts)
+    }
+
+    /// The accounts of these names; without names, all that are backed up.
+    fn archived(&self, names: &[String]) -> Result<Vec<&Account>> {
+        let accounts = self.config.select(names, |account| account.archive.is_some())?;
+        if accounts.is_empty() {
+            return Err(Failure::account(Kind::Config, "no account has an \"archive\"")
+                .hint("say where the backup of an account is kept, such as archive = \"~/Backup/mail\""));
         }
         Ok(accounts)
     }

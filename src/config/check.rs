@@ -12,6 +12,7 @@ use super::places::Environment;
 use super::reader::{Source, Table, Value};
 use super::{expand, keys, values};
 use crate::account::{Account, Credentials, Fsync, Layout, Maildir, Mechanism, Origin, Server, Tls};
+use crate::archive::Archive;
 use crate::error::{Result, clean};
 use crate::plan::{Policy, SidePolicy};
 
@@ -54,22 +55,28 @@ pub(super) fn config(text: &str, file: &Path, environment: &Environment) -> Resu
     Ok(accounts)
 }
 
-/// A Maildir within another would be taken for a mailbox of it.
+/// A Maildir or an archive within another would be taken for a mailbox of it.
 fn apart<'a>(account: &Account, others: impl Iterator<Item = &'a Account>, table: &Table) -> Result<()> {
-    let (Some(own), Some(value)) = (&account.maildir, table.get("maildir")) else {
-        return Ok(());
-    };
-    for other in others {
-        let Some(theirs) = &other.maildir else { continue };
-        if own.root.starts_with(&theirs.root) || theirs.root.starts_with(&own.root) {
-            let what = format!(
-                "the Maildirs of \"{}\" and \"{}\" lie within one another",
-                other.name, account.name
-            );
-            return Err(value.error(what).hint("give each account a root of its own"));
+    let mut taken: Vec<(&str, &str, &Path)> = others.flat_map(roots).collect();
+    for (name, key, own) in roots(account) {
+        let Some(value) = table.get(key) else { continue };
+        let near = taken
+            .iter()
+            .find(|(.., theirs)| own.starts_with(theirs) || theirs.starts_with(own));
+        if let Some((other, theirs, _)) = near {
+            let what = format!("\"{theirs}\" of \"{other}\" and \"{key}\" of \"{name}\" lie within one another");
+            return Err(value.error(what).hint("give each a directory of its own"));
         }
+        taken.push((name, key, own));
     }
     Ok(())
+}
+
+/// Where an account's mail is kept: its name, the key that says so, the directory.
+fn roots(account: &Account) -> impl Iterator<Item = (&str, &'static str, &Path)> {
+    let maildir = account.maildir.iter().map(|maildir| ("maildir", &*maildir.root));
+    let archive = account.archive.iter().map(|archive| ("archive", &*archive.root));
+    maildir.chain(archive).map(|(key, root)| (&*account.name, key, root))
 }
 
 impl Context<'_> {
@@ -80,6 +87,7 @@ impl Context<'_> {
         Ok(Account {
             name: name.to_owned(),
             maildir: self.maildir(name, table)?,
+            archive: read(table, "archive", |value| self.path(value))?.map(Archive::new),
             scope: if values::is_gmail(&server.host) {
                 scope.on_gmail()
             } else {

@@ -106,6 +106,14 @@ pub const GROUPS: &[Group] = &[
                        directory of the configuration file. A missing root is created by the first sync. No two \
                        accounts can share one, or lie inside one another's.",
             },
+            Key {
+                name: "archive",
+                value: "path",
+                default: Default::Is("none; `backup` needs it"),
+                example: r#""~/Backup/personal""#,
+                help: "Where `backup` keeps the account: a directory with `mail/`, `gone/` and `homing.db`. A missing one \
+                       is created by the first backup. It must lie outside of every Maildir and every other archive.",
+            },
         ],
     },
     Group {

@@ -153,9 +153,9 @@ const REFUSALS: &[(&str, &str, Option<&str>)] = &[
         Some("did you mean \"host\"?"),
     ),
     (
-        "  archive = \"~/a\"",
-        "6:3: unknown key \"archive\" in [accounts.personal]",
-        None,
+        "  archiv = \"~/a\"",
+        "6:3: unknown key \"archiv\" in [accounts.personal]",
+        Some("did you mean \"archive\"?"),
     ),
     (
         "password = \"x\"",
@@ -267,7 +267,7 @@ const REFUSALS: &[(&str, &str, Option<&str>)] = &[
     ),
     (
         "[accounts.z]\nhost = \"h\"\nuser = \"u\"\npassword-env = \"P\"\nmaildir = \"~/Mail/z\"",
-        "10:11: the Maildirs of \"personal\" and \"z\" lie within one another",
+        "10:11: \"maildir\" of \"personal\" and \"maildir\" of \"z\" lie within one another",
         None,
     ),
     (

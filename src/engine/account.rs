@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::footing::{self, Footing, Owner};
+use super::footing::{self, Footing, Holder, Owner};
+use super::names::AccountNames;
 use super::server::imap_options;
-use super::{Event, Finished, Job, Naming, courtesy, history, summary};
+use super::{Event, Finished, Job, courtesy, history, summary};
 use crate::account::{self, Account};
 use crate::config::patterns::Pattern;
 use crate::error::{Failure, Kind, Result, Retry};
 use crate::imap::{self, Imap};
 use crate::maildir::{self, LayoutChoice, Maildir};
-use crate::model::{MailboxPath, Role};
 use crate::plan::{Adoption, Policy};
 use crate::report::{AccountReport, MailboxLine, Problem};
 use crate::state::{Lock, ProblemKey, Purpose, State};
-use crate::store::{Source, Stop};
+use crate::store::{Source, Stop, Store};
 
 /// What `sync` asks for.
 pub struct Sync<'a> {
@@ -39,11 +39,9 @@ pub struct Sync<'a> {
     pub watch: &'a (dyn Fn(Event<'_>) + std::marker::Sync),
 }
 
-/// The directory and the database of an account's state.
-fn places(states: &Path, account: &Account) -> (PathBuf, PathBuf) {
-    let dir = states.join(&account.name);
-    let db = dir.join("sync.db");
-    (dir, db)
+/// The database of an account's sync.
+fn database(states: &Path, account: &Account) -> PathBuf {
+    states.join(&account.name).join("sync.db")
 }
 
 /// Reconciles an account once.
@@ -60,13 +58,14 @@ pub fn sync(job: &Sync<'_>) -> AccountReport {
 fn attempt(job: &Sync<'_>, report: &mut AccountReport) -> Result<()> {
     let account = job.account;
     let settings = account.maildir()?;
-    let (dir, db) = places(job.states, account);
-    let _lock = Lock::take(&dir, job.wait, &job.stop)?;
+    let db = database(job.states, account);
+    let _lock = Lock::take(&db, job.wait, &job.stop)?;
     let state = Arc::new(open_state(&db, job.dry_run, report)?);
     let owner = Owner {
         account: &account.name,
         server: &account.server.host,
         user: &account.server.user,
+        holder: Holder::Maildir,
     };
     let footing = footing::find(&state, &settings.root, owner)?;
     courtesy::may_call(&state)?;
@@ -80,22 +79,12 @@ fn attempt(job: &Sync<'_>, report: &mut AccountReport) -> Result<()> {
         serial: courtesy::is_serial(&state)?,
         ..imap_options(account, &job.stop)
     });
-    let (finished, result) = super::run(&engine_job(job, &footing, run, &state, &left, &right));
-    report.wire = right.wire();
+    let names = AccountNames::new(account, job.only);
+    let (finished, result) = super::run(&engine_job(job, &names, &footing, run, &state, [&left, &right]));
     summary::fill(report, &state, account, &finished, job.dry_run)?;
-    report.error = if job.stop.load(Ordering::Relaxed) && (finished.outcome.stopped || result.is_err()) {
-        Some(summary::stopped(&finished))
-    } else {
-        result.err()
-    };
+    settle(&state, &right, (&finished, result), &job.stop, job.dry_run, report)?;
     if job.dry_run {
         return Ok(());
-    }
-    courtesy::note(&state, right.is_serial(), report.error.as_ref())?;
-    match &report.error {
-        Some(_) if job.stop.load(Ordering::Relaxed) => {}
-        Some(failure) => state.add_problem(ProblemKey::Run, failure)?,
-        None => state.settle_run()?,
     }
     end(job, &footing, &state, owner, run, &finished, report)
 }
@@ -116,19 +105,46 @@ fn open_state(db: &Path, dry_run: bool, report: &mut AccountReport) -> Result<St
     Ok(state)
 }
 
+/// Puts how a run ended into the report and, unless it was a dry one, into the books.
+pub(super) fn settle(
+    state: &State,
+    right: &Imap,
+    (finished, result): (&Finished, Result<()>),
+    stop: &Stop,
+    dry_run: bool,
+    report: &mut AccountReport,
+) -> Result<()> {
+    report.wire = right.wire();
+    let stopped = stop.load(Ordering::Relaxed);
+    report.error = if stopped && (finished.outcome.stopped || result.is_err()) {
+        Some(summary::stopped(finished))
+    } else {
+        result.err()
+    };
+    if dry_run {
+        return Ok(());
+    }
+    courtesy::note(state, right.is_serial(), report.error.as_ref())?;
+    match &report.error {
+        Some(_) if stopped => Ok(()),
+        Some(failure) => state.add_problem(ProblemKey::Run, failure),
+        None => state.settle_run(),
+    }
+}
+
 fn engine_job<'a>(
     job: &'a Sync<'_>,
+    naming: &'a AccountNames<'_>,
     footing: &Footing,
     run: i64,
     state: &'a State,
-    left: &'a Maildir,
-    right: &'a Imap,
+    stores: [&'a dyn Store; 2],
 ) -> Job<'a> {
     let account = job.account;
     Job {
         state,
-        stores: [left, right],
-        naming: job,
+        stores,
+        naming,
         policy: footing.policy(job.policy),
         empty_guard: account.empty_guard,
         max_delete_percent: u64::from(account.max_delete),
@@ -194,28 +210,10 @@ fn open_maildir(settings: &account::Maildir, footing: &Footing, state: &Arc<Stat
     Maildir::new(options, Arc::clone(state) as Arc<dyn maildir::index::FileIndex>)
 }
 
-impl Naming for Sync<'_> {
-    fn includes(&self, right: &MailboxPath, roles: &[Role]) -> bool {
-        self.account.scope.includes(right, roles)
-    }
-
-    fn acts_on(&self, right: &MailboxPath, roles: &[Role]) -> bool {
-        self.only.is_empty() || self.only.iter().any(|pattern| pattern.matches(right, roles))
-    }
-
-    fn to_left(&self, right: &MailboxPath) -> MailboxPath {
-        self.account.map.to_left(right)
-    }
-
-    fn to_right(&self, left: &MailboxPath) -> MailboxPath {
-        self.account.map.to_right(left)
-    }
-}
-
 /// Looks at what the state says, without touching anything.
 pub fn status(account: &Account, states: &Path) -> AccountReport {
     let mut report = AccountReport::new(&account.name);
-    let (_, db) = places(states, account);
+    let db = database(states, account);
     let looked = State::open(&db, Purpose::Look).and_then(|state| summary::status(&mut report, &state, account));
     report.error = looked.err();
     report
@@ -224,7 +222,7 @@ pub fn status(account: &Account, states: &Path) -> AccountReport {
 /// Looks at what past runs did: at that one, or at the last that did something.
 pub fn log(account: &Account, states: &Path, run: Option<u64>, last: u64) -> AccountReport {
     let mut report = AccountReport::new(&account.name);
-    let (_, db) = places(states, account);
+    let db = database(states, account);
     let looked = State::open(&db, Purpose::Look).and_then(|state| history::fill(&mut report, &state, run, last));
     report.error = looked.err();
     report
@@ -266,8 +264,8 @@ pub fn forget(account: &Account, states: &Path) -> AccountReport {
 }
 
 fn drop_state(account: &Account, states: &Path) -> Result<()> {
-    let (dir, db) = places(states, account);
-    let _lock = Lock::take(&dir, Duration::ZERO, &Stop::default())?;
+    let db = database(states, account);
+    let _lock = Lock::take(&db, Duration::ZERO, &Stop::default())?;
     for suffix in ["", "-wal", "-shm"] {
         let mut file = db.clone().into_os_string();
         file.push(suffix);

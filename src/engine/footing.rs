@@ -15,6 +15,16 @@ pub(super) struct Owner<'a> {
     pub account: &'a str,
     pub server: &'a str,
     pub user: &'a str,
+    pub holder: Holder,
+}
+
+/// What holds the mail on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// A Maildir that is synced.
+    Maildir,
+    /// What `backup` keeps.
+    Archive,
 }
 
 /// On what footing the run stands.
@@ -82,7 +92,7 @@ pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footi
         return Err(refused(
             owner,
             format!(
-                "{} is not the Maildir of the last run: its marker .homing is missing",
+                "{} is not what it was in the last run: its marker .homing is missing",
                 root.display()
             ),
             root,
@@ -129,10 +139,16 @@ fn strange(owner: Owner<'_>, what: String, root: &Path) -> Failure {
 
 fn refused(owner: Owner<'_>, what: String, root: &Path) -> Failure {
     let (account, root) = (owner.account, root.display());
-    Failure::account(Kind::Guard, what).hint(format!(
-        "nothing was done. Either put the right Maildir back at {root} (is a disk not mounted, is `maildir` right?), or run \
-         `homing forget {account}` and sync again: mail is then paired by content, and nothing is removed"
-    ))
+    Failure::account(Kind::Guard, what).hint(match owner.holder {
+        Holder::Maildir => format!(
+            "nothing was done. Either put the right Maildir back at {root} (is a disk not mounted, is `maildir` right?), \
+             or run `homing forget {account}` and sync again: mail is then paired by content, and nothing is removed"
+        ),
+        Holder::Archive => format!(
+            "nothing was done. Either put the right archive back at {root} (is a disk not mounted, is `archive` right?), \
+             or move {account}/backup.db away from where states are kept, and a new archive is begun"
+        ),
+    })
 }
 
 /// Whether there is nothing in the directory but the marker.
@@ -261,6 +277,7 @@ mod tests {
         account: "a",
         server: "imap.example.org",
         user: "ada",
+        holder: Holder::Maildir,
     };
 
     fn state_at(dir: &Path, last: i64, begun: i64) -> State {

@@ -4,19 +4,24 @@
 //! `sync` opens an account's stores and state, and makes the report.
 
 pub mod account;
+pub mod backup;
 mod contents;
 mod courtesy;
 mod footing;
 mod history;
 mod identify;
 pub mod migrate;
+mod names;
 mod observe;
+pub mod prune;
 mod quiet;
 mod renames;
+pub mod restore;
 mod server;
 mod summary;
 mod survey;
 mod twins;
+pub mod verify;
 
 use std::collections::BTreeMap;
 

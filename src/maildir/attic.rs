@@ -1,4 +1,5 @@
-//! The attic: where removed files wait, `ATTIC/DATE/MAILBOX/FILE` (DESIGN 7).
+//! The attic: where removed files wait, `ATTIC/DATE/MAILBOX/FILE` (DESIGN 7), or in an archive stay for good,
+//! `gone/MAILBOX/cur/FILE` (DESIGN 13).
 //!
 //! To undo a removal by hand, move the file into a `cur`.
 
@@ -9,22 +10,23 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::disk::{carry, create_directories, failure, if_there, names, shown};
+use super::filename::FileName;
 use super::layout::{Layout, directory};
 use super::listing::Found;
-use super::place::Place;
-use super::store::Shared;
+use super::place::{Part, Place};
+use super::store::{Shared, Shelves};
 use crate::error::{Reach, Result};
 use crate::model::MailboxPath;
 
 impl Shared {
     /// Moves a file into the attic; durable with the next flush. `NotFound` if it has another name by now.
     pub(super) fn shelve(&self, place: &Place, found: &Found, path: &MailboxPath) -> io::Result<PathBuf> {
-        let day = self.options.attic.join(self.options.today.to_string());
-        let room = directory(&day, &Layout::Nested.raw(path)).map_err(io::Error::from)?;
+        let room = self.room(path).map_err(io::Error::from)?;
         let from = place.file(found.part, &found.name);
+        let name = self.name_on_shelf(&found.name);
         let mut copy = 1;
         loop {
-            let to = room.join(OsStr::from_bytes(&with_number(&found.name, copy)));
+            let to = room.join(OsStr::from_bytes(&with_number(&name, copy)));
             match carry(&from, &to) {
                 Ok(()) => {
                     self.changed(room);
@@ -38,9 +40,32 @@ impl Shared {
         }
     }
 
+    /// What a file is called in the attic. In a `cur` every name has an info.
+    fn name_on_shelf(&self, name: &[u8]) -> Vec<u8> {
+        let file = FileName::parse(name, self.separator);
+        match self.options.shelves {
+            Shelves::Mailboxes if file.unique.len() == name.len() => file.with_letters(&[], self.separator),
+            _ => name.to_vec(),
+        }
+    }
+
+    /// The directory in the attic for what is removed from a mailbox.
+    fn room(&self, path: &MailboxPath) -> Result<PathBuf> {
+        let (attic, raw) = (&self.options.attic, Layout::Nested.raw(path));
+        match self.options.shelves {
+            Shelves::Days => directory(&attic.join(self.options.today.to_string()), &raw),
+            Shelves::Mailboxes => directory(attic, &raw).map(|mailbox| mailbox.join(Part::Cur.name())),
+        }
+    }
+
     /// Makes a directory in the attic, and its parents, which are durable then with the next flush.
     fn make_room(&self, room: &Path) -> io::Result<()> {
         create_directories(room)?;
+        if let (Shelves::Mailboxes, Some(mailbox)) = (self.options.shelves, room.parent()) {
+            let mailbox = Place::new(mailbox.to_owned());
+            create_directories(&mailbox.part(Part::New))?;
+            create_directories(&mailbox.tmp())?;
+        }
         room.ancestors()
             .skip(1)
             .take_while(|up| up.starts_with(&self.options.attic))
@@ -50,7 +75,7 @@ impl Shared {
 }
 
 /// The name for the n-th file of that name: a number before the first comma or the info, so that it stays a good name.
-fn with_number(name: &[u8], n: u32) -> Vec<u8> {
+pub(super) fn with_number(name: &[u8], n: u32) -> Vec<u8> {
     if n == 1 {
         return name.to_vec();
     }

@@ -22,6 +22,7 @@ mod disk;
 mod doubles;
 mod escape;
 mod filename;
+pub mod files;
 mod flags;
 pub mod index;
 mod keywords;
@@ -47,5 +48,5 @@ mod workers;
 
 pub use layout::LayoutChoice;
 pub use marker::Marker;
-pub use store::{Maildir, Options};
+pub use store::{Maildir, Options, Shelves};
 pub use volume::Durability;

@@ -261,7 +261,11 @@ pub(super) fn identify(file: &mut File, verbatim: bool) -> io::Result<Identity> 
 }
 
 /// Reads a file from where it stands and hands it on in canonical form, piece by piece.
-fn pour(file: &mut File, verbatim: bool, mut into: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<Identity> {
+pub(super) fn pour(
+    file: &mut File,
+    verbatim: bool,
+    mut into: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<Identity> {
     let mut raw = vec![0; PIECE];
     let mut canonical = Vec::new();
     let mut turn = ToCanonical::default();

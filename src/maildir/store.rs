@@ -19,6 +19,15 @@ use crate::error::{Failure, Result, clean};
 use crate::model::{Checkpoint, Envelope, IdSet, Mailbox, MailboxPath, News, RawName, Since, Status, Survey};
 use crate::store::{Delivered, Depth, Done, IntentId, Outcome, ReadJob, Source, Stop, Store, Target, WriteJob};
 
+/// How removed files lie in the attic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shelves {
+    /// `DATE/MAILBOX/FILE`: they wait.
+    Days,
+    /// `MAILBOX/cur/FILE`: they stay for good, and mail programs can read them.
+    Mailboxes,
+}
+
 /// How a Maildir is to be treated.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -31,8 +40,10 @@ pub struct Options {
     pub info_separator: char,
     /// What is done so that mail survives a power cut.
     pub durability: Durability,
-    /// Where removed files wait. May be on another file system.
+    /// Where removed files go. May be on another file system.
     pub attic: PathBuf,
+    /// How they lie there.
+    pub shelves: Shelves,
     /// The local date, under which the attic keeps what is removed in this run.
     pub today: jiff::civil::Date,
     /// Nothing on disk is changed: for dry runs and for sources that are only read. Writing is answered with failures.
@@ -53,6 +64,7 @@ impl Options {
             info_separator: ':',
             durability: Durability::Batch,
             attic: attic.into(),
+            shelves: Shelves::Days,
             today: jiff::ZonedDateTime::now().date(),
             read_only: false,
             state: 0,
@@ -127,7 +139,7 @@ impl Shared {
 
     fn write_one(self: &Arc<Self>, job: WriteJob, done: &SyncSender<Outcome>) -> Result<()> {
         let answers = Answers {
-            ticket: ticket(&job),
+            ticket: job.ticket(),
             done,
         };
         if self.options.read_only {
@@ -163,19 +175,6 @@ impl Shared {
             WriteJob::Delete { mailbox, .. } => self.delete(&mailbox.raw, answers)?,
         }
         answers.tell(Done::Finished)
-    }
-}
-
-fn ticket(job: &WriteJob) -> crate::store::Ticket {
-    match job {
-        WriteJob::Append(append) => append.ticket,
-        WriteJob::Flags { ticket, .. }
-        | WriteJob::Move { ticket, .. }
-        | WriteJob::Copy { ticket, .. }
-        | WriteJob::Remove { ticket, .. }
-        | WriteJob::Create { ticket, .. }
-        | WriteJob::Rename { ticket, .. }
-        | WriteJob::Delete { ticket, .. } => *ticket,
     }
 }
 

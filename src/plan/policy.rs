@@ -78,6 +78,18 @@ impl Policy {
         allow_deletes: false,
     };
 
+    /// The left is an archive: it becomes what the right is. What the right removes is kept elsewhere for good, so there
+    /// is nothing to approve.
+    pub const BACKUP: Self = Self {
+        sides: [SidePolicy::all(Rule::Undo), SidePolicy::SPREAD],
+        allow_deletes: true,
+    };
+    /// The left is only read, and what the right has beyond it stays.
+    pub const RESTORE: Self = Self {
+        sides: [SidePolicy::SPREAD, SidePolicy::all(Rule::Keep)],
+        allow_deletes: false,
+    };
+
     /// Rules for changes of that side.
     pub fn of(&self, side: Side) -> &SidePolicy {
         &self.sides[side as usize]

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::log::RunView;
 use super::{
-    AccountReport, Counts, HeldBack, Job, LastRun, MailboxLine, MailboxVerdict, Migration, PlanLine, Problem, Reason,
-    Report,
+    AccountReport, Counts, HeldBack, Job, LastRun, MailboxLine, MailboxVerdict, Migration, PlanLine, Problem,
+    PrunedLine, Reason, Report, Verification,
 };
 use crate::store::Wire;
 
@@ -45,6 +45,10 @@ struct Account<'a> {
     runs: Option<Vec<RunView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mailboxes: Option<&'a [MailboxLine]>,
+    #[serde(flatten)]
+    verification: Option<&'a Verification>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pruned: Option<&'a [PrunedLine]>,
     #[serde(flatten)]
     migration: Option<Outcome<'a>>,
 }
@@ -174,7 +178,7 @@ impl AccountReport {
             problems: self.all_problems().into_iter().map(Trouble::from).collect(),
             wire: self.wire.into(),
             seconds: (self.seconds * 1000.0).round() / 1000.0,
-            plan: job.is_dry_run().then(|| self.plan.iter().map(Step::from).collect()),
+            plan: (job.is_dry_run() && job != Job::PruneDryRun).then(|| self.plan.iter().map(Step::from).collect()),
             status: (job == Job::Status).then(|| Status {
                 last_run: self.last_run.as_ref().map(Run::from),
                 pending: self.pending,
@@ -182,6 +186,8 @@ impl AccountReport {
             }),
             runs: (job == Job::Log).then(|| self.runs.iter().map(RunView::from).collect()),
             mailboxes: (job == Job::Mailboxes).then_some(&self.mailboxes),
+            verification: self.verification.as_ref(),
+            pruned: matches!(job, Job::Prune | Job::PruneDryRun).then_some(&self.pruned),
             migration: self.migration.as_ref().map(Outcome::from),
         }
     }

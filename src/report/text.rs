@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{AccountReport, Counts, HeldBack, Job, LastRun, Migration, Problem, Report};
+use super::{AccountReport, Counts, HeldBack, Job, LastRun, Migration, Problem, Report, archive};
 use crate::model::Side;
 use crate::store::Wire;
 
@@ -44,11 +44,11 @@ impl Style {
         self.paint("1", text)
     }
 
-    fn red(self, text: &str) -> String {
+    pub(super) fn red(self, text: &str) -> String {
         self.paint("1;31", text)
     }
 
-    fn yellow(self, text: &str) -> String {
+    pub(super) fn yellow(self, text: &str) -> String {
         self.paint("1;33", text)
     }
 
@@ -69,6 +69,7 @@ impl Report {
             .map(|account| account.name.chars().count())
             .max()
             .unwrap_or(0);
+        let verbose = style.verbosity == Verbosity::Verbose;
         let mut out = String::new();
         for account in &self.accounts {
             let name = style.bold(&format!("{:width$}", account.name));
@@ -76,8 +77,13 @@ impl Report {
                 Job::Status => out.push_str(&status(account, &name)),
                 Job::Log => out.push_str(&super::log::log(account, style)),
                 Job::Mailboxes => out.push_str(&mailboxes(account, style)),
-                Job::Sync | Job::DryRun | Job::Migrate | Job::MigrateDryRun => {
-                    let verbose = style.verbosity == Verbosity::Verbose;
+                Job::Sync
+                | Job::DryRun
+                | Job::Backup
+                | Job::Restore
+                | Job::RestoreDryRun
+                | Job::Migrate
+                | Job::MigrateDryRun => {
                     if job.is_dry_run() || verbose {
                         out.push_str(&plan(account, style));
                     }
@@ -91,6 +97,12 @@ impl Report {
                         out.push_str(&verdict(migration, style));
                     }
                 }
+                Job::Verify if style.watched || verbose => out.push_str(&archive::verification(account, &name)),
+                Job::PruneDryRun => out.push_str(&archive::pruned(account, &name, true, true)),
+                Job::Prune if style.watched || verbose => {
+                    out.push_str(&archive::pruned(account, &name, false, verbose));
+                }
+                Job::Verify | Job::Prune => {}
                 Job::Forget if account.error.is_none() => {
                     let _ = writeln!(out, "{name}  forgotten; the next sync pairs by content");
                 }
@@ -117,6 +129,9 @@ impl Report {
                 let ways_out = next.is_none_or(|next| next.ways_out != held.ways_out);
                 held_back(&mut out, account, held, ways_out, style);
             }
+            if let Some(found) = &account.verification {
+                archive::findings(&mut out, &account.name, found, style);
+            }
             for problem in &account.problems {
                 let wanted = self.job == Some(Job::Status) || style.verbosity == Verbosity::Verbose;
                 if !problem.waiting || wanted {
@@ -133,7 +148,7 @@ impl Report {
 }
 
 /// A line for what is wrong and indented ones for what to do.
-fn complain(out: &mut String, label: &str, what: &str, hint: Option<&str>) {
+pub(super) fn complain(out: &mut String, label: &str, what: &str, hint: Option<&str>) {
     let _ = writeln!(out, "{label} {what}");
     for line in hint.iter().flat_map(|hint| hint.lines()) {
         let _ = writeln!(out, "{}", format!("  {line}").trim_end());

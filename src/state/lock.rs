@@ -14,8 +14,9 @@ pub struct Lock(#[expect(dead_code, reason = "closing the file is what unlocks i
 
 impl Lock {
     /// Takes the lock, waiting up to `wait` for another run to end. Fails with [`Kind::Temporary`] (exit 75) when it is
-    /// still held then. `state` is the directory of the pair's state; it is created.
-    pub fn take(state: &Path, wait: Duration, stop: &Stop) -> Result<Self> {
+    /// still held then. `database` is the pair's; its directory is created, and the lock lies beside it.
+    pub fn take(database: &Path, wait: Duration, stop: &Stop) -> Result<Self> {
+        let state = database.parent().unwrap_or(database);
         let broken = |error: std::io::Error| {
             Failure::account(
                 Kind::Config,
@@ -24,7 +25,7 @@ impl Lock {
             .hint("check that the directory is yours and on a local disk, or name another one with --state")
         };
         std::fs::create_dir_all(state).map_err(broken)?;
-        let path = state.join("lock");
+        let path = database.with_extension("lock");
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -58,13 +59,15 @@ mod tests {
     fn the_second_waits_or_leaves() {
         let dir = tempfile::tempdir().unwrap();
         let stop = Stop::default();
-        let first = Lock::take(dir.path(), Duration::ZERO, &stop).unwrap();
+        let first = Lock::take(&dir.path().join("sync.db"), Duration::ZERO, &stop).unwrap();
         assert_eq!(
-            Lock::take(dir.path(), Duration::ZERO, &stop).unwrap_err().kind,
+            Lock::take(&dir.path().join("sync.db"), Duration::ZERO, &stop)
+                .unwrap_err()
+                .kind,
             Kind::Temporary
         );
         std::thread::scope(|scope| {
-            let second = scope.spawn(|| Lock::take(dir.path(), Duration::from_secs(20), &stop));
+            let second = scope.spawn(|| Lock::take(&dir.path().join("sync.db"), Duration::from_secs(20), &stop));
             std::thread::sleep(Duration::from_millis(120));
             drop(first);
             assert!(second.join().unwrap().is_ok());

@@ -167,6 +167,11 @@ impl State {
         Ok(known.first().copied().flatten().map_or(validity, |known| known as u64))
     }
 
+    /// Has every mailbox listed in full by the next look at it.
+    pub fn forget_listings(&self) -> Result<()> {
+        self.execute("UPDATE place SET listed=NULL", []).map(drop)
+    }
+
     /// Forgets the checkpoint, so that the next run reads the mailbox from scratch and pairs by content.
     pub fn drop_checkpoint(&self, mailbox: MailboxId, side: Side) -> Result<()> {
         self.execute(

@@ -8,6 +8,7 @@
 mod damage;
 mod deeds;
 mod files;
+mod history;
 mod journal;
 mod keywords;
 mod lock;
@@ -29,6 +30,7 @@ use crate::error::{Failure, Kind, Result};
 use crate::model::Side;
 
 pub use deeds::{Deed, DeedMessage, DeedRow};
+pub use history::{Archived, Departed, Then};
 pub use journal::{Intent, IntentKind, IntentMessage, Renaming};
 pub use lock::Lock;
 pub use mailboxes::{MailboxRow, Place};
@@ -82,9 +84,10 @@ impl State {
     }
 
     fn begin(mut conn: Connection, frozen: bool) -> Result<Self> {
-        // FULL: an intent must be on disk before its effect begins.
+        // FULL: an intent must be on disk before its effect begins. Recursive: a row that is replaced counts as deleted.
         conn.execute_batch(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096",
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096;
+             PRAGMA recursive_triggers=ON",
         )
         .map_err(failed)?;
         conn.set_prepared_statement_cache_capacity(64);
@@ -109,6 +112,19 @@ impl State {
             return Ok(());
         }
         self.conn().execute_batch("COMMIT; BEGIN").map_err(failed)
+    }
+
+    /// Has SQLite look through the whole file for damage.
+    pub fn check(&self) -> Result<()> {
+        let found = self.rows("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?;
+        match found.into_iter().find(|line| line != "ok") {
+            None => Ok(()),
+            Some(damage) => {
+                let what = format!("the state database is damaged: {}", crate::error::clean(damage));
+                Err(Failure::account(Kind::Config, what)
+                    .hint("move it away; for an archive, the next run brings its copy back, if that is whole"))
+            }
+        }
     }
 
     /// Makes nothing durable any more, as if the process had been killed at this very point; for tests of that.

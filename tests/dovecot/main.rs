@@ -15,6 +15,7 @@ mod support {
 }
 
 mod adopted;
+mod archive;
 mod at_once;
 mod changes;
 mod connecting;

@@ -64,9 +64,10 @@ pub fn migrate(job: &Migrate<'_>) -> AccountReport {
 fn attempt(job: &Migrate<'_>, report: &mut AccountReport) -> Result<()> {
     two_accounts(job)?;
     let dir = job.states.join(&report.name);
-    let _lock = Lock::take(&dir, job.wait, &job.stop)?;
+    let db = dir.join("migrate.db");
+    let _lock = Lock::take(&db, job.wait, &job.stop)?;
     let purpose = if job.dry_run { Purpose::DryRun } else { Purpose::Run };
-    let state = State::open(&dir.join("migrate.db"), purpose)?;
+    let state = State::open(&db, purpose)?;
     same_accounts(job, &state, &dir)?;
     courtesy::may_call(&state)?;
     let run = state.begin_run("migrate")?;

@@ -1,0 +1,94 @@
+//! `homing restore`.
+
+use std::path::PathBuf;
+
+use super::Context;
+use crate::archive::when::When;
+use crate::config::patterns::Pattern;
+use crate::config::places::Environment;
+use crate::engine::restore as engine;
+use crate::error::{Failure, Kind, Result};
+use crate::report::{Job, Report};
+
+/// Bring an account back from its archive as it was at any past backup
+///
+/// The messages go into an account on a server or into a Maildir, with their mailboxes, flags and dates. What is there
+/// already is recognised by its content: only what is missing is added, and nothing is ever removed. It can be stopped at
+/// any moment and run again.
+#[derive(Debug, clap::Args)]
+pub struct Restore {
+    /// The account whose archive it is
+    #[arg(value_name = "ACCOUNT")]
+    pub account: String,
+
+    /// Where the messages go: an account, which can be the same one, or a directory
+    ///
+    /// What holds a `/`, or begins with `.` or `~`, is a directory. It becomes a Maildir, or is one already.
+    #[arg(long, value_name = "ACCOUNT|DIR")]
+    pub to: String,
+
+    /// As it was then; without it, as of the last backup
+    ///
+    /// A run such as `#12`, a day such as 2026-03-01 (its end), a time such as 2026-03-01T12:00:00Z, or `3 days ago`: the
+    /// last backup that had ended by then.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+
+    /// Only these mailboxes; can be given several times
+    ///
+    /// The server's name, `/` between its levels: `*` stands for anything, `%` for anything within a level.
+    #[arg(long, value_name = "GLOB")]
+    pub mailbox: Vec<Pattern>,
+
+    /// Only messages with this Message-ID
+    #[arg(long, value_name = "ID")]
+    pub message: Option<String>,
+
+    /// Only say what would be done, and why
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl Restore {
+    /// What the report is about.
+    pub const fn job(&self) -> Job {
+        if self.dry_run { Job::RestoreDryRun } else { Job::Restore }
+    }
+
+    /// Does it.
+    pub fn run(&self, context: &Context) -> Result<Report> {
+        let account = context.config.account(&self.account)?;
+        let when = |text: &String| When::parse(text, &jiff::ZonedDateTime::now());
+        let at = self.at.as_ref().map(when).transpose();
+        let at = at.map_err(|why| Failure::account(Kind::Usage, why))?;
+        let bar = context.progress.bar(&account.name);
+        let report = engine::restore(&engine::Restore {
+            account,
+            states: &context.states,
+            to: self.target(context)?,
+            at: at.as_ref(),
+            only: &self.mailbox,
+            message: self.message.as_deref(),
+            dry_run: self.dry_run,
+            stop: context.stop.clone(),
+            watch: &|event| bar.show(event),
+        });
+        Ok(Report::new(self.job(), vec![report]))
+    }
+
+    fn target<'a>(&self, context: &'a Context) -> Result<engine::To<'a>> {
+        if !self.to.contains('/') && !self.to.starts_with(['.', '~']) {
+            return context.config.account(&self.to).map(engine::To::Account);
+        }
+        // The shell leaves it in `--to=~/Mail`.
+        let path = match self.to.strip_prefix('~') {
+            Some(below) if below.is_empty() || below.starts_with('/') => {
+                Environment::process().home()?.join(below.trim_start_matches('/'))
+            }
+            _ => PathBuf::from(&self.to),
+        };
+        let absolute = std::path::absolute(&path)
+            .map_err(|error| Failure::account(Kind::Usage, format!("--to: {}: {error}", path.display())))?;
+        Ok(engine::To::Directory(crate::config::places::tidy(&absolute)))
+    }
+}

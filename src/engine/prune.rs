@@ -1,0 +1,92 @@
+//! Prune: messages that left the server long ago are deleted for good.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::backup;
+use crate::account::Account;
+use crate::archive::prune::{self, Old};
+use crate::archive::view::Shelves;
+use crate::error::Result;
+use crate::report::{AccountReport, Problem, PrunedLine};
+use crate::state::{Lock, Purpose, State};
+use crate::store::Stop;
+
+/// What `prune` asks for.
+pub struct Prune<'a> {
+    /// Whose archive.
+    pub account: &'a Account,
+    /// Where states are kept.
+    pub states: &'a Path,
+    /// What had left the server by then, in seconds since 1970.
+    pub before: i64,
+    /// Only say what would go.
+    pub dry_run: bool,
+    /// Set when the user asked to stop.
+    pub stop: Stop,
+}
+
+/// Prunes an archive.
+pub fn prune(job: &Prune<'_>) -> AccountReport {
+    let begun = Instant::now();
+    let mut report = AccountReport::new(&job.account.name);
+    if let Err(failure) = attempt(job, &mut report) {
+        report.error.get_or_insert(failure);
+    }
+    report.seconds = begun.elapsed().as_secs_f64();
+    report
+}
+
+fn attempt(job: &Prune<'_>, report: &mut AccountReport) -> Result<()> {
+    let archive = job.account.archive()?;
+    let db = backup::database(job.states, job.account);
+    let _lock = Lock::take(&db, Duration::ZERO, &job.stop)?;
+    if !job.dry_run {
+        // Refuses where there is no backup yet.
+        drop(archive.books(&db)?);
+        backup::bring_back(&db, archive)?;
+    }
+    let books;
+    let state = if job.dry_run {
+        books = archive.books(&db)?;
+        Arc::clone(&books.state)
+    } else {
+        Arc::new(State::open(&db, Purpose::Run)?)
+    };
+    let shelves = Shelves::new(archive.clone(), Arc::clone(&state));
+    for old in prune::find(&state, archive, &shelves, job.before)? {
+        if job.stop.load(std::sync::atomic::Ordering::Relaxed) {
+            break;
+        }
+        let line = line(&old, |path| archive.shown(path));
+        match if job.dry_run {
+            Ok(())
+        } else {
+            prune::delete(&state, &old)
+        } {
+            Ok(()) => report.pruned.push(line),
+            Err(failure) => report
+                .problems
+                .push(Problem::new(&failure, Some(line.mailbox), Some(line.file))),
+        }
+    }
+    if !job.dry_run && !report.pruned.is_empty() {
+        backup::copy_database(&state, archive)?;
+    }
+    Ok(())
+}
+
+fn line(old: &Old, shown: impl Fn(&Path) -> String) -> PrunedLine {
+    let message = &old.departed.message;
+    let since = jiff::Timestamp::from_second(old.departed.since).unwrap_or_default();
+    PrunedLine {
+        mailbox: message.path.as_ref().map_or_else(String::new, ToString::to_string),
+        file: old
+            .file
+            .as_ref()
+            .map_or_else(|| crate::error::clean(&message.unique), |file| shown(&file.path)),
+        size: message.size,
+        why: format!("it left the server by {since}"),
+    }
+}

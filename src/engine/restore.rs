@@ -1,0 +1,258 @@
+//! Restore: the account as an archive has it at a time goes into an account or a Maildir, as far as it is missing there.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::server::imap_options;
+use super::{Event, Job, Naming, backup, observe, summary};
+use crate::account::Account;
+use crate::archive::Archive;
+use crate::archive::view::View;
+use crate::archive::when::When;
+use crate::config::patterns::Pattern;
+use crate::error::{Failure, Kind, Result, Retry, clean};
+use crate::imap::Imap;
+use crate::maildir::{self, Maildir};
+use crate::model::{IdSet, MailboxId, MailboxPath, Role};
+use crate::plan::{Adoption, Policy};
+use crate::report::{AccountReport, Problem};
+use crate::state::{Lock, Purpose, State};
+use crate::store::{Stop, Store, Wire};
+
+/// What `restore` asks for.
+pub struct Restore<'a> {
+    /// Whose archive.
+    pub account: &'a Account,
+    /// Where states are kept.
+    pub states: &'a Path,
+    /// Where the mail goes.
+    pub to: To<'a>,
+    /// As of when; `None`: the last run.
+    pub at: Option<&'a When>,
+    /// Only these mailboxes; empty: all.
+    pub only: &'a [Pattern],
+    /// Only messages of that Message-ID.
+    pub message: Option<&'a str>,
+    /// Only look and plan.
+    pub dry_run: bool,
+    /// Set when the user asked to stop.
+    pub stop: Stop,
+    /// Is told what happens.
+    pub watch: &'a (dyn Fn(Event<'_>) + std::marker::Sync),
+}
+
+/// Where restored mail goes.
+#[derive(Clone, Debug)]
+pub enum To<'a> {
+    /// Into an account on a server.
+    Account(&'a Account),
+    /// Into a Maildir.
+    Directory(PathBuf),
+}
+
+/// Restores.
+pub fn restore(job: &Restore<'_>) -> AccountReport {
+    let begun = Instant::now();
+    let mut report = AccountReport::new(&job.account.name);
+    report.sides = Some(["archive".into(), "restored".into()]);
+    if let Err(failure) = attempt(job, &mut report) {
+        report.error.get_or_insert(failure);
+    }
+    report.seconds = begun.elapsed().as_secs_f64();
+    report
+}
+
+fn attempt(job: &Restore<'_>, report: &mut AccountReport) -> Result<()> {
+    let archive = job.account.archive()?;
+    job.apart(archive)?;
+    let db = backup::database(job.states, job.account);
+    // A backup would move files under our hands.
+    let _lock = Lock::take(&db, Duration::ZERO, &job.stop)?;
+    let books = archive.books(&db)?;
+    let run = books.run_at(job.at)?;
+    let view = |only| View::new(archive.clone(), Arc::clone(&books.state), run, only, job.stop.clone());
+    let names = Names::of(job, &view(None))?;
+    let only = job.message.map(|id| names.messages(&view(None), id)).transpose()?;
+    let left = view(only);
+    names.note_pruned(&books.state, run, report)?;
+    pour(job, &left, &names, report)
+}
+
+/// Carries over what is missing.
+fn pour(job: &Restore<'_>, left: &View, names: &Names<'_>, report: &mut AccountReport) -> Result<()> {
+    // Nothing has to be remembered: what is there already is known by its content.
+    let scratch = job.scratch()?;
+    let state = Arc::new(State::open(&scratch.path().join("restore.db"), Purpose::Run)?);
+    observe::note_agreement(&state)?;
+    let run = state.begin_run("restore")?;
+    let run_to = |right: &dyn Store| {
+        super::run(&Job {
+            state: &state,
+            stores: [left, right],
+            naming: names,
+            policy: Policy::RESTORE,
+            empty_guard: 0,
+            max_delete_percent: 100,
+            adopting: Adoption::No,
+            distrust: false,
+            dry_run: job.dry_run,
+            run,
+            stop: job.stop.clone(),
+            watch: job.watch,
+        })
+    };
+    let (finished, result, wire) = match &job.to {
+        To::Account(account) => {
+            let right = Imap::new(imap_options(account, &job.stop));
+            let (finished, result) = run_to(&right);
+            let wire = crate::store::Source::wire(&right);
+            (finished, result, wire)
+        }
+        To::Directory(root) => {
+            let options = maildir::Options {
+                read_only: job.dry_run,
+                stop: job.stop.clone(),
+                ..maildir::Options::new(root, scratch.path().join("attic"))
+            };
+            let right = Maildir::new(options, Arc::clone(&state) as Arc<dyn maildir::index::FileIndex>);
+            let (finished, result) = run_to(&right);
+            (finished, result, Wire::default())
+        }
+    };
+    report.wire = wire;
+    let found = std::mem::take(&mut report.problems);
+    summary::fill(report, &state, job.account, &finished, job.dry_run)?;
+    report.problems.extend(found);
+    let stopped = job.stop.load(std::sync::atomic::Ordering::Relaxed);
+    report.error = if stopped && (finished.outcome.stopped || result.is_err()) {
+        Some(summary::stopped(&finished))
+    } else {
+        result.err()
+    };
+    Ok(())
+}
+
+impl Restore<'_> {
+    /// A Maildir within the archive would become a part of it.
+    fn apart(&self, archive: &Archive) -> Result<()> {
+        match &self.to {
+            To::Directory(root) if root.starts_with(&archive.root) || archive.root.starts_with(root) => {
+                let what = format!("{} and the archive lie within one another", root.display());
+                Err(Failure::account(Kind::Usage, what).hint("name another directory with --to"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A directory for the books of this run, deleted after it.
+    fn scratch(&self) -> Result<tempfile::TempDir> {
+        let states = self.states.join(&self.account.name);
+        tempfile::Builder::new()
+            .prefix("restore-")
+            .tempdir_in(&states)
+            .map_err(|err| {
+                let what = format!("cannot write into {}: {err}", states.display());
+                Failure::account(Kind::Config, what).hint("check that the directory is yours and on a local disk")
+            })
+    }
+}
+
+/// What mailboxes are called where the mail goes, and which of them are asked for.
+struct Names<'a> {
+    to: Option<&'a Account>,
+    /// By the archive's names.
+    wanted: BTreeSet<MailboxPath>,
+    numbers: Vec<MailboxId>,
+}
+
+impl<'a> Names<'a> {
+    fn of(job: &Restore<'a>, view: &View) -> Result<Self> {
+        let is_wanted = |path: &MailboxPath| {
+            let on_server = job.account.map.to_right(path);
+            job.only.is_empty() || job.only.iter().any(|pattern| pattern.matches(&on_server, &[]))
+        };
+        let wanted: Vec<_> = view
+            .mailboxes()?
+            .into_iter()
+            .filter(|(_, path)| is_wanted(path))
+            .collect();
+        if wanted.is_empty() {
+            let what = "the archive had no such mailbox then";
+            return Err(
+                Failure::account(Kind::Usage, what).hint("leave --mailbox out, or look at another time with --at")
+            );
+        }
+        Ok(Self {
+            to: match &job.to {
+                To::Account(account) => Some(account),
+                To::Directory(_) => None,
+            },
+            numbers: wanted.iter().map(|(id, _)| *id).collect(),
+            wanted: wanted.into_iter().map(|(_, path)| path).collect(),
+        })
+    }
+
+    /// The messages of that Message-ID, with or without its angle brackets.
+    fn messages(&self, view: &View, id: &str) -> Result<IdSet> {
+        let wanted = without_brackets(id.trim().as_bytes());
+        let mut found = IdSet::new();
+        for &mailbox in &self.numbers {
+            for then in view.then(mailbox, &view.messages(mailbox)?)? {
+                if view
+                    .message_id(&then.message)
+                    .is_some_and(|id| without_brackets(&id) == wanted)
+                {
+                    found.insert(then.message.id);
+                }
+            }
+        }
+        if found.is_empty() {
+            let what = format!("the archive had no message with the Message-ID \"{}\" then", clean(id));
+            return Err(Failure::account(Kind::Usage, what));
+        }
+        Ok(found)
+    }
+
+    /// What was pruned since cannot be restored.
+    fn note_pruned(&self, state: &State, run: i64, report: &mut AccountReport) -> Result<()> {
+        let pruned: Result<Vec<u64>> = self
+            .numbers
+            .iter()
+            .map(|&mailbox| state.pruned_of(mailbox, run))
+            .collect();
+        let pruned: u64 = pruned?.into_iter().sum();
+        if pruned > 0 {
+            let what = format!("{pruned} of the messages that were there then have been pruned since");
+            let failure = Failure::account(Kind::Partial, what).retry(Retry::Never);
+            report.problems.push(Problem::new(&failure, None, None));
+        }
+        Ok(())
+    }
+}
+
+fn without_brackets(id: &[u8]) -> &[u8] {
+    let id = id.strip_prefix(b"<").unwrap_or(id);
+    id.strip_suffix(b">").unwrap_or(id)
+}
+
+impl Naming for Names<'_> {
+    fn includes(&self, right: &MailboxPath, _: &[Role]) -> bool {
+        self.wanted.contains(&self.to_left(right))
+    }
+
+    fn acts_on(&self, _: &MailboxPath, _: &[Role]) -> bool {
+        true
+    }
+
+    fn to_left(&self, right: &MailboxPath) -> MailboxPath {
+        self.to
+            .map_or_else(|| right.clone(), |account| account.map.to_left(right))
+    }
+
+    fn to_right(&self, left: &MailboxPath) -> MailboxPath {
+        self.to
+            .map_or_else(|| left.clone(), |account| account.map.to_right(left))
+    }
+}
