@@ -141,14 +141,12 @@ impl Executor<'_> {
         for on in Side::BOTH {
             let (add, remove) = (merged.add[on as usize].clone(), merged.remove[on as usize].clone());
             let from = on.other();
-            let (Some(id), Some(there), false) = (
-                pair.half(on).id,
-                pair.half(from).id,
-                add.is_empty() && remove.is_empty(),
-            ) else {
+            let (Some(there), false) = (pair.half(from).id, add.is_empty() && remove.is_empty()) else {
                 continue;
             };
-            if self.scene.policy.of(from).flags == Rule::Spread {
+            // Where its id there is not known yet, they wait for it.
+            let id = pair.half(on).id;
+            if let (Rule::Spread, Some(id)) = (self.scene.policy.of(from).flags, id) {
                 let action = Action::SetFlags {
                     on,
                     ids: one(id),

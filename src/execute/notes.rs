@@ -83,7 +83,7 @@ impl Executor<'_> {
         }
         for side in Side::BOTH {
             if let Some(id) = [&m.left, &m.right][side as usize].id(side) {
-                state.settle(mailbox, side, &IdSet::range(id..=id))?;
+                state.settle_new(mailbox, side, &IdSet::range(id..=id))?;
             }
         }
         self.outcome.paired += 1;

@@ -83,6 +83,17 @@ impl State {
         .map_err(failed)
     }
 
+    /// These messages are paired: they wait no more, but changes of their flags still do until they are made.
+    pub fn settle_new(&self, mailbox: MailboxId, side: Side, ids: &IdSet) -> Result<()> {
+        for range in ids.ranges() {
+            self.execute(
+                "DELETE FROM pending WHERE mailbox=? AND side=? AND kind=0 AND id BETWEEN ? AND ?",
+                (mailbox.0, side as u8, *range.start() as i64, *range.end() as i64),
+            )?;
+        }
+        self.settle_problems(mailbox, side, ids)
+    }
+
     /// Forgets what waited for these messages, and problems with them.
     pub fn settle(&self, mailbox: MailboxId, side: Side, ids: &IdSet) -> Result<()> {
         for range in ids.ranges() {
@@ -91,9 +102,15 @@ impl State {
                 "DELETE FROM pending WHERE mailbox=? AND side=? AND id BETWEEN ? AND ?",
                 params,
             )?;
+        }
+        self.settle_problems(mailbox, side, ids)
+    }
+
+    fn settle_problems(&self, mailbox: MailboxId, side: Side, ids: &IdSet) -> Result<()> {
+        for range in ids.ranges() {
             self.execute(
                 "DELETE FROM problem WHERE mailbox=? AND side=? AND id BETWEEN ? AND ?",
-                params,
+                (mailbox.0, side as u8, *range.start() as i64, *range.end() as i64),
             )?;
         }
         Ok(())
