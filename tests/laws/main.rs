@@ -1,10 +1,10 @@
 //! The laws: whatever happened on both sides, wherever a run was stopped, the sides converge, nothing is lost that nobody
 //! deleted, nothing is doubled, and a further run does nothing.
 //!
-//! Histories are random, and shrink when they fail. Each law is tried for some seconds (`HOMING_SECONDS`) or on a number of
-//! histories (`HOMING_CASES`), always the same ones but for how far it gets; other ones from another first seed
-//! (`HOMING_SEED=$RANDOM`). How many that were is printed, and with a failure what happened and how to repeat it. Both stores
-//! work at once, so which of two steps is the one to be killed at can differ.
+//! Histories are random, and shrink when they fail. Each law is tried on a number of histories (`HOMING_CASES`), always the
+//! same ones, or for some seconds (`HOMING_SECONDS`); on other ones from another first seed (`HOMING_SEED=$RANDOM`). How
+//! many that were is printed, and with a failure what happened and how to repeat it. Both stores work at once, so which of
+//! two steps is the one to be killed at can differ.
 
 #[path = "../support/memory/mod.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -181,14 +181,20 @@ fn one_side(natures: [Nature; 2], rounds: &[OneSided]) -> Check {
 /// So many histories are tried under one seed.
 const CHUNK: u64 = 50;
 
+/// So many histories are tried of each law, where nothing else is said.
+const CASES: u64 = 1500;
+
 /// Tries a law under one seed after the other, for some seconds or on as many histories as were asked for.
 fn try_law<S: Strategy>(name: &str, strategy: &S, law: impl Fn(&S::Value) -> Check)
 where
     S::Value: Clone,
 {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let (cases, mut seed) = (number("HOMING_CASES"), number("HOMING_SEED").unwrap_or(1));
-    let seconds = Duration::from_secs(number("HOMING_SECONDS").unwrap_or(25));
+    let (cases, mut seed) = (
+        number("HOMING_CASES").unwrap_or(CASES),
+        number("HOMING_SEED").unwrap_or(1),
+    );
+    let seconds = number("HOMING_SECONDS").map(Duration::from_secs);
     let begun = Instant::now();
     let mut tried = 0;
     loop {
@@ -210,7 +216,7 @@ where
             }
             Err(TestError::Abort(why)) => panic!("{name}: {why}"),
         }
-        if cases.map_or(begun.elapsed() > seconds, |cases| tried >= cases) {
+        if seconds.map_or(tried >= cases, |seconds| begun.elapsed() > seconds) {
             break;
         }
         seed = seed.wrapping_add(1);
