@@ -15,7 +15,9 @@ pub use log::{DoneLine, MessageLine, RunLine};
 pub use migration::{MailboxVerdict, Migration, Reason, Total};
 pub use text::{Style, Verbosity};
 
-use crate::error::{Failure, Kind, Reach, Retry};
+use std::time::Instant;
+
+use crate::error::{Failure, Kind, Reach, Result, Retry};
 use crate::model::Side;
 use crate::store::Wire;
 
@@ -338,6 +340,17 @@ impl AccountReport {
             name: name.into(),
             ..Self::default()
         }
+    }
+
+    /// The report that `work` makes, with what it took; what it failed with stands beside what was done until then.
+    pub fn of(name: impl Into<String>, work: impl FnOnce(&mut Self) -> Result<()>) -> Self {
+        let begun = Instant::now();
+        let mut report = Self::new(name);
+        if let Err(failure) = work(&mut report) {
+            report.error.get_or_insert(failure);
+        }
+        report.seconds = begun.elapsed().as_secs_f64();
+        report
     }
 
     /// A report of nothing but a failure.

@@ -46,13 +46,7 @@ fn database(states: &Path, account: &Account) -> PathBuf {
 
 /// Reconciles an account once.
 pub fn sync(job: &Sync<'_>) -> AccountReport {
-    let begun = Instant::now();
-    let mut report = AccountReport::new(&job.account.name);
-    if let Err(failure) = attempt(job, &mut report) {
-        report.error.get_or_insert(failure);
-    }
-    report.seconds = begun.elapsed().as_secs_f64();
-    report
+    AccountReport::of(&job.account.name, |report| attempt(job, report))
 }
 
 fn attempt(job: &Sync<'_>, report: &mut AccountReport) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::account::settle;
 use super::footing::{self, Holder, Owner};
@@ -41,14 +41,10 @@ pub(super) fn database(states: &Path, account: &Account) -> PathBuf {
 
 /// Backs an account up once.
 pub fn backup(job: &Backup<'_>) -> AccountReport {
-    let begun = Instant::now();
-    let mut report = AccountReport::new(&job.account.name);
-    report.sides = Some(["archive".into(), "server".into()]);
-    if let Err(failure) = attempt(job, &mut report) {
-        report.error.get_or_insert(failure);
-    }
-    report.seconds = begun.elapsed().as_secs_f64();
-    report
+    AccountReport::of(&job.account.name, |report| {
+        report.sides = Some(["archive".into(), "server".into()]);
+        attempt(job, report)
+    })
 }
 
 fn attempt(job: &Backup<'_>, report: &mut AccountReport) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::backup;
 use crate::account::Account;
@@ -29,13 +29,7 @@ pub struct Prune<'a> {
 
 /// Prunes an archive.
 pub fn prune(job: &Prune<'_>) -> AccountReport {
-    let begun = Instant::now();
-    let mut report = AccountReport::new(&job.account.name);
-    if let Err(failure) = attempt(job, &mut report) {
-        report.error.get_or_insert(failure);
-    }
-    report.seconds = begun.elapsed().as_secs_f64();
-    report
+    AccountReport::of(&job.account.name, |report| attempt(job, report))
 }
 
 fn attempt(job: &Prune<'_>, report: &mut AccountReport) -> Result<()> {

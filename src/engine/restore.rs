@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::server::imap_options;
 use super::{Event, Job, Naming, backup, observe, summary};
@@ -54,14 +54,10 @@ pub enum To<'a> {
 
 /// Restores.
 pub fn restore(job: &Restore<'_>) -> AccountReport {
-    let begun = Instant::now();
-    let mut report = AccountReport::new(&job.account.name);
-    report.sides = Some(["archive".into(), "restored".into()]);
-    if let Err(failure) = attempt(job, &mut report) {
-        report.error.get_or_insert(failure);
-    }
-    report.seconds = begun.elapsed().as_secs_f64();
-    report
+    AccountReport::of(&job.account.name, |report| {
+        report.sides = Some(["archive".into(), "restored".into()]);
+        attempt(job, report)
+    })
 }
 
 fn attempt(job: &Restore<'_>, report: &mut AccountReport) -> Result<()> {

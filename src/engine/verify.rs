@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Event, backup};
 use crate::account::Account;
@@ -33,13 +33,7 @@ pub struct Verify<'a> {
 
 /// Verifies an archive.
 pub fn verify(job: &Verify<'_>) -> AccountReport {
-    let begun = Instant::now();
-    let mut report = AccountReport::new(&job.account.name);
-    if let Err(failure) = attempt(job, &mut report) {
-        report.error.get_or_insert(failure);
-    }
-    report.seconds = begun.elapsed().as_secs_f64();
-    report
+    AccountReport::of(&job.account.name, |report| attempt(job, report))
 }
 
 fn attempt(job: &Verify<'_>, report: &mut AccountReport) -> Result<()> {

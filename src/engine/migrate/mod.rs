@@ -6,7 +6,7 @@ mod verdict;
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::server::imap_options;
 use super::summary::{self, Voice};
@@ -50,15 +50,11 @@ pub fn pair_name(from: &str, to: &str) -> String {
 
 /// Carries FROM's mail to TO once; what was carried by earlier runs is not carried again.
 pub fn migrate(job: &Migrate<'_>) -> AccountReport {
-    let begun = Instant::now();
     let (from, to) = (&job.from.name, &job.to.name);
-    let mut report = AccountReport::new(pair_name(from, to));
-    report.sides = Some([from.clone(), to.clone()]);
-    if let Err(failure) = attempt(job, &mut report) {
-        report.error.get_or_insert(failure);
-    }
-    report.seconds = begun.elapsed().as_secs_f64();
-    report
+    AccountReport::of(pair_name(from, to), |report| {
+        report.sides = Some([from.clone(), to.clone()]);
+        attempt(job, report)
+    })
 }
 
 fn attempt(job: &Migrate<'_>, report: &mut AccountReport) -> Result<()> {
