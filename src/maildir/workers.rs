@@ -1,13 +1,13 @@
 //! Threads that share work.
-//!
-//! Plain threads, not rayon's: they wait on the disk and on channels, and a pool whose threads all wait for the caller
-//! would never get to the work that the caller waits for.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::Duration;
+
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
 
 use crate::error::{Failure, Kind, Result};
 use crate::store::{Done, Outcome, Stop, Ticket};
@@ -53,19 +53,17 @@ pub(super) fn pull<J: Send>(jobs: Receiver<J>, stop: &Stop, work: impl Fn(J) -> 
 }
 
 /// Does something with each item, `threads` at a time; returns when all are done.
+///
+/// Each call has its own pool: the work waits on the disk and on channels, and in a pool for all, threads that wait for one
+/// account's caller would never get to the work that another's waits for. Without a pool (no more threads are to be had)
+/// this thread does it all.
 pub(super) fn each<T: Sync>(items: &[T], threads: usize, work: impl Fn(&T) + Sync) {
-    let next = AtomicUsize::new(0);
-    let one = || {
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            work(item);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..threads.min(items.len()) {
-            scope.spawn(one);
-        }
-        one();
-    });
+    let threads = threads.min(items.len());
+    let pool = (threads > 1).then(|| ThreadPoolBuilder::new().num_threads(threads).build());
+    match pool {
+        Some(Ok(pool)) => pool.install(|| items.par_iter().with_max_len(1).for_each(&work)),
+        _ => items.iter().for_each(work),
+    }
 }
 
 /// Where the answers to one job go.
@@ -91,6 +89,7 @@ impl Answers<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc::sync_channel;
 
     #[test]
