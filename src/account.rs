@@ -96,6 +96,21 @@ pub struct Server {
     pub connections: usize,
     /// How long the server may be silent while we wait for it.
     pub timeout: Duration,
+    /// Bytes a second at most, both directions and all connections together.
+    pub max_rate: Option<u64>,
+    /// Bytes a day at most.
+    pub max_bytes: DailyBytes,
+    /// Whose server it is, where the user said so: a name of [`crate::config::providers::PROVIDERS`].
+    pub provider: Option<&'static str>,
+}
+
+/// How many bytes may cross the wire within 24 hours; `None`: any number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DailyBytes {
+    /// From the server.
+    pub down: Option<u64>,
+    /// To the server.
+    pub up: Option<u64>,
 }
 
 /// When TLS begins.

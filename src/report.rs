@@ -387,9 +387,11 @@ impl AccountReport {
         first_present([partly, held, error].into_iter().flatten().map(exit_of))
     }
 
-    /// Messages that a migration left behind, whether this run tried them or they wait for their next try.
+    /// Messages that a migration left behind, whether this run tried them or they wait for their next try. What a run that
+    /// ended early did not come to is no such message: why it ended says when to try again.
     fn missing(&self) -> u64 {
-        self.migration.as_ref().map_or(0, |migration| migration.total().missing)
+        let complete = self.migration.as_ref().filter(|migration| migration.is_complete);
+        complete.map_or(0, |migration| migration.total().missing)
     }
 
     /// What ended the run and what it met on the way, in one list.

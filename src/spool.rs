@@ -12,6 +12,9 @@ use crate::error::{Failure, Kind, Result, Retry};
 use crate::model::Identity;
 use crate::store::{Append, Head, Landing, ReadJob, Sink, Target, WriteJob};
 
+/// What a message failed with that came after the other side had ended. Why that ended is told by its own failure.
+pub const ENDED: &str = "the other side takes no more messages";
+
 /// The largest message that is kept in memory.
 const IN_MEMORY: usize = 4 << 20;
 
@@ -84,7 +87,7 @@ impl Sink for Spooling {
         };
         self.appends
             .send(WriteJob::Append(append))
-            .map_err(|_| Failure::account(Kind::Temporary, "the other side takes no more messages"))?;
+            .map_err(|_| Failure::account(Kind::Temporary, ENDED))?;
         Ok(Landing::Queued)
     }
 }

@@ -5,6 +5,8 @@
 
 #[path = "kept_in_step/man.rs"]
 mod man;
+#[path = "kept_in_step/providers.rs"]
+mod providers;
 #[path = "kept_in_step/sample.rs"]
 mod sample;
 #[path = "kept_in_step/sources.rs"]
@@ -71,6 +73,11 @@ fn completions() {
         clap_complete::generate(shell, &mut Cli::command(), "homing", &mut text);
         keep(Path::new("completions").join(name), &String::from_utf8(text).unwrap());
     }
+}
+
+#[test]
+fn table_of_providers() {
+    keep("docs/providers.md", &providers::page());
 }
 
 #[test]

@@ -22,7 +22,7 @@ impl Mailboxes {
         let account = context.config.account(&self.account)?;
         Ok(Report::new(
             Job::Mailboxes,
-            vec![engine::mailboxes(account, &context.stop)],
+            vec![engine::mailboxes(account, &context.states, &context.stop)],
         ))
     }
 }

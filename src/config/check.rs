@@ -3,24 +3,22 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use super::map::NameMap;
 use super::patterns::{Pattern, Scope};
 use super::places::Environment;
 use super::reader::{Source, Table, Value};
 use super::{expand, keys, values};
-use crate::account::{Account, Credentials, Fsync, Layout, Maildir, Mechanism, Origin, Server, Tls};
+use crate::account::{Account, Fsync, Layout, Maildir};
 use crate::archive::Archive;
 use crate::error::{Result, clean};
 use crate::plan::{Policy, SidePolicy};
 
 /// What values are read against.
-struct Context<'a> {
-    environment: &'a Environment,
+pub(super) struct Context<'a> {
+    pub(super) environment: &'a Environment,
     /// What relative paths start from.
-    base: PathBuf,
+    pub(super) base: PathBuf,
 }
 
 /// Reads a whole file.
@@ -82,98 +80,29 @@ fn roots(account: &Account) -> impl Iterator<Item = (&str, &'static str, &Path)>
 impl Context<'_> {
     fn account(&self, name: &str, table: &Table) -> Result<Account> {
         table.only(&keys::names())?;
-        let server = self.server(table)?;
-        let scope = read(table, "mailboxes", scope)?.unwrap_or_default();
         Ok(Account {
-            name: name.to_owned(),
             maildir: self.maildir(name, table)?,
             archive: read(table, "archive", |value| self.path(value))?.map(Archive::new),
-            scope: if values::is_gmail(&server.host) {
-                scope.on_gmail()
-            } else {
-                scope
-            },
+            ..self.remote(name, table)?
+        })
+    }
+
+    /// What an account has of its server alone.
+    pub(super) fn remote(&self, name: &str, table: &Table) -> Result<Account> {
+        let server = self.server(table)?;
+        let scope = read(table, "mailboxes", scope)?.unwrap_or_default();
+        let is_gmail = values::is_gmail(&server.host) || server.provider == Some("gmail");
+        Ok(Account {
+            name: name.to_owned(),
+            maildir: None,
+            archive: None,
+            scope: if is_gmail { scope.on_gmail() } else { scope },
             server,
             map: read(table, "map", map)?.unwrap_or_default(),
             policy: read(table, "policy", policy)?.unwrap_or(Policy::SYNC),
             max_delete: read(table, "max-delete", |value| on(value, values::percent(value.text()?)))?.unwrap_or(25),
             empty_guard: read(table, "empty-guard", |value| value.number(0..=u64::from(u32::MAX)))?.unwrap_or(10),
         })
-    }
-
-    fn server(&self, table: &Table) -> Result<Server> {
-        let host = self.required(table, "host")?;
-        let host = on(&host.0, values::host(&host.1))?;
-        let allow_cleartext = read(table, "allow-cleartext", Value::boolean)?.unwrap_or(false);
-        let tls = Self::tls(table, &host, allow_cleartext)?;
-        let auth = read(table, "auth", mechanisms)?.unwrap_or_default();
-        let fresh = auth.iter().any(|mechanism| mechanism.takes_token());
-        Ok(Server {
-            port: read(table, "port", |value| value.number(1..=65535))?.map_or(tls.port(), |port| port as u16),
-            user: self.required(table, "user")?.1,
-            login_as: read(table, "login-as", |value| self.text(value))?,
-            credentials: Arc::new(Credentials::new(self.origin(table)?, fresh)),
-            auth,
-            tls,
-            allow_cleartext,
-            ca_file: read(table, "ca-file", |value| self.path(value))?,
-            tls_fingerprint: read(table, "tls-fingerprint", |value| {
-                on(value, values::fingerprint(value.text()?))
-            })?,
-            client_cert: read(table, "client-cert", |value| self.path(value))?,
-            connections: read(table, "connections", |value| value.number(1..=32))?.unwrap_or(4) as usize,
-            timeout: read(table, "timeout", timeout)?.unwrap_or(Duration::from_secs(60)),
-            host,
-        })
-    }
-
-    fn tls(table: &Table, host: &str, allowed: bool) -> Result<Tls> {
-        let modes = [
-            ("implicit", Tls::Implicit),
-            ("starttls", Tls::StartTls),
-            ("none", Tls::None),
-        ];
-        let Some(value) = table.get("tls") else {
-            return Ok(Tls::Implicit);
-        };
-        let tls = value.one_of(&modes)?;
-        if tls == Tls::None && !allowed && !values::is_loopback(host) {
-            let what = format!("tls = \"none\" would send the password to {host} readable for everybody on the way");
-            return Err(value
-                .error(what)
-                .hint("use \"starttls\" or \"implicit\", or set allow-cleartext = true"));
-        }
-        Ok(tls)
-    }
-
-    fn origin(&self, table: &Table) -> Result<Origin> {
-        let keys = ["password-command", "password-file", "password-env"];
-        let mut written = keys.iter().filter_map(|key| table.get(key));
-        let Some(value) = written.next() else {
-            return Err(table
-                .error("where the password comes from is missing")
-                .hint("write one of password-command, password-file, password-env"));
-        };
-        if let Some(second) = written.next() {
-            let what = format!("\"{}\" and \"{}\" exclude each other", value.key, second.key);
-            return Err(second.key_error(what));
-        }
-        match value.key {
-            "password-file" => self.path(&value).map(Origin::File),
-            "password-env" => value.text().map(|name| Origin::Variable(name.to_owned())),
-            _ if value.is_list() => {
-                let words = value
-                    .list()?
-                    .iter()
-                    .map(|word| self.word(word))
-                    .collect::<Result<Vec<_>>>()?;
-                if words.is_empty() {
-                    return Err(value.error("\"password-command\" is empty"));
-                }
-                Ok(Origin::Program(words))
-            }
-            _ => value.text().map(|line| Origin::Shell(line.to_owned())),
-        }
     }
 
     fn maildir(&self, account: &str, table: &Table) -> Result<Option<Maildir>> {
@@ -219,7 +148,7 @@ impl Context<'_> {
     }
 
     /// A key that must be there, with variables replaced.
-    fn required<'a>(&self, table: &Table<'a>, key: &str) -> Result<(Value<'a>, String)> {
+    pub(super) fn required<'a>(&self, table: &Table<'a>, key: &str) -> Result<(Value<'a>, String)> {
         let value = table
             .get(key)
             .ok_or_else(|| table.error(format!("\"{key}\" is missing")))?;
@@ -227,7 +156,7 @@ impl Context<'_> {
         Ok((value, text))
     }
 
-    fn text(&self, value: &Value) -> Result<String> {
+    pub(super) fn text(&self, value: &Value) -> Result<String> {
         let text = on(value, expand::variables(value.text()?, self.environment))?;
         if text.trim().is_empty() || text.chars().any(char::is_control) {
             return Err(value.error(format!("\"{}\" is empty or holds a control character", value.key)));
@@ -235,12 +164,12 @@ impl Context<'_> {
         Ok(text)
     }
 
-    fn path(&self, value: &Value) -> Result<PathBuf> {
+    pub(super) fn path(&self, value: &Value) -> Result<PathBuf> {
         on(value, expand::path(value.text()?, &self.base, self.environment))
     }
 
     /// A word of a command: variables and a leading `~/` are replaced, since no shell will do it.
-    fn word(&self, value: &Value) -> Result<String> {
+    pub(super) fn word(&self, value: &Value) -> Result<String> {
         let text = value.string()?;
         if text != "~" && !text.starts_with("~/") {
             return on(value, expand::variables(text, self.environment));
@@ -250,38 +179,17 @@ impl Context<'_> {
 }
 
 /// The value of a key, if it is written, as `convert` reads it.
-fn read<'a, T>(table: &Table<'a>, key: &str, convert: impl FnOnce(&Value<'a>) -> Result<T>) -> Result<Option<T>> {
+pub(super) fn read<'a, T>(
+    table: &Table<'a>,
+    key: &str,
+    convert: impl FnOnce(&Value<'a>) -> Result<T>,
+) -> Result<Option<T>> {
     table.get(key).map(|value| convert(&value)).transpose()
 }
 
 /// Says of a refusal where its value stands.
-fn on<T>(value: &Value, result: Result<T, impl Display>) -> Result<T> {
+pub(super) fn on<T>(value: &Value, result: Result<T, impl Display>) -> Result<T> {
     result.map_err(|why| value.error(clean(format!("\"{}\": {why}", value.key))))
-}
-
-fn timeout(value: &Value) -> Result<Duration> {
-    if value.is_number() {
-        return value.number(1..=3600).map(Duration::from_secs);
-    }
-    on(value, values::duration(value.text()?))
-}
-
-fn mechanisms(value: &Value) -> Result<Vec<Mechanism>> {
-    let names = Mechanism::ALL.map(|mechanism| (mechanism.name(), mechanism));
-    let list: Vec<Mechanism> = value
-        .list()?
-        .iter()
-        .map(|item| item.one_of(&names))
-        .collect::<Result<_>>()?;
-    let tokens = list.iter().filter(|mechanism| mechanism.takes_token()).count();
-    if list.is_empty() {
-        return Err(value.error("\"auth\" allows nothing"));
-    }
-    if tokens != 0 && tokens != list.len() {
-        // One secret cannot be both.
-        return Err(value.error("\"auth\" mixes mechanisms for a password and mechanisms for a token"));
-    }
-    Ok(list)
 }
 
 fn scope(value: &Value) -> Result<Scope> {

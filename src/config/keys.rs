@@ -36,6 +36,15 @@ pub struct Group {
     pub keys: &'static [Key],
 }
 
+/// The names of the keys that are about the server alone and what is taken from it: what a pair of accounts in a list can
+/// have (see [`super::list`]).
+pub fn remote() -> Vec<&'static str> {
+    const LOCAL: [&str; 2] = ["maildir", "archive"];
+    const GUARDS: [&str; 2] = ["max-delete", "empty-guard"];
+    let groups = GROUPS[..3].iter().flat_map(|group| group.keys).map(|key| key.name);
+    groups.filter(|name| !LOCAL.contains(name)).chain(GUARDS).collect()
+}
+
 /// All names.
 pub fn names() -> Vec<&'static str> {
     GROUPS.iter().flat_map(|group| group.keys).map(|key| key.name).collect()
@@ -61,10 +70,18 @@ pub const GROUPS: &[Group] = &[
             Key {
                 name: "host",
                 value: "string",
-                default: Default::Required,
+                default: Default::Is("the provider's; without `provider` it has to be written"),
                 example: r#""imap.example.org""#,
                 help: "The IMAP server's name or address. `$NAME` and `${NAME}` stand for environment variables here and \
                        in `user`, `login-as`, every path and the array form of `password-command`; `$$` is a dollar sign.",
+            },
+            Key {
+                name: "provider",
+                value: r#""fastmail", "gmail", "icloud", "office365" or "yahoo""#,
+                default: Default::Is("none"),
+                example: r#""fastmail""#,
+                help: "Whose server it is. Fills in `host`, `connections`, `auth` and `max-bytes` with what suits that \
+                       provider (docs/providers.md has the table); what you write yourself goes before it.",
             },
             Key {
                 name: "user",
@@ -188,8 +205,8 @@ pub const GROUPS: &[Group] = &[
                 value: "number from 1 to 32",
                 default: Default::Is("4"),
                 example: "4",
-                help: "The most connections at a time. Fewer are used where there is little to do or the server refuses \
-                       more.",
+                help: "The most connections at a time; with a `provider`, what suits it. Fewer are used where there is \
+                       little to do or the server refuses more.",
             },
             Key {
                 name: "timeout",
@@ -197,6 +214,25 @@ pub const GROUPS: &[Group] = &[
                 default: Default::Is(r#""60s""#),
                 example: r#""60s""#,
                 help: "How long the server may be silent before the connection counts as lost; from a second to an hour.",
+            },
+            Key {
+                name: "max-rate",
+                value: "size, a string",
+                default: Default::Is("as fast as it goes"),
+                example: r#""500KB""#,
+                help: "Bytes a second at most, both directions and all connections of a run together; at least \
+                       `\"10KB\"`. Sizes are written with `KB`, `MB`, `GB`, `TB` (powers of 1000) or `KiB`, `MiB`, \
+                       `GiB`, `TiB` (powers of 1024).",
+            },
+            Key {
+                name: "max-bytes",
+                value: "size, a string, or a table of `down` and `up`",
+                default: Default::Is("no limit, or what the `provider` allows"),
+                example: r#"{ down = "2GB", up = "400MB" }"#,
+                help: "Bytes at most within 24 hours, from the server (`down`) and to it (`up`); a string means as much \
+                       for each. `sync`, `backup`, `restore` and `migrate` count together. When they are used up, a \
+                       run finishes what is under way, says when it goes on, and ends with 75; a run after that goes \
+                       on from there.",
             },
         ],
     },

@@ -5,13 +5,17 @@
 //! column. Nothing outside this module sees TOML.
 
 pub mod keys;
+pub mod list;
 pub mod map;
 pub mod patterns;
 pub mod places;
+pub mod providers;
 
 mod check;
+mod csv;
 mod expand;
 mod reader;
+mod server;
 mod values;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,10 @@ use toml::de::{DeTable, DeValue};
 use super::keys::nearest;
 use crate::error::{Failure, Kind, Result, clean};
 
+/// What to say to somebody who writes a password down.
+pub(super) const NO_PASSWORD: &str =
+    "a password does not belong into this file: use password-command, password-file or password-env";
+
 /// A text and what to call it.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
@@ -26,10 +30,16 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// The line on which something begins, from 1.
+    pub(super) fn line(self, span: &Range<usize>) -> usize {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        before.matches('\n').count() + 1
+    }
+
     /// A refusal of what stands there: `file:line:column: what`. Columns count characters.
     pub(super) fn error(self, span: Range<usize>, what: impl Display) -> Failure {
+        let line = self.line(&span);
         let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
         Failure::account(Kind::Config, format!("{}:{line}:{column}: {what}", self.file.display()))
     }
@@ -67,9 +77,7 @@ impl<'a> Table<'a> {
         let name = key.get_ref().as_ref();
         let what = format!("unknown key \"{}\" {}", clean(name), self.place);
         let hint = match nearest(name, known.iter().copied()) {
-            _ if name == "password" => {
-                "a password does not belong into this file: use password-command, password-file or password-env".into()
-            }
+            _ if name == "password" => NO_PASSWORD.into(),
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("known here: {}", known.join(", ")),
         };
@@ -109,9 +117,25 @@ pub(super) struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// A value that was made and not read; it stands where `content` says.
+    pub(super) fn of(source: Source<'a>, key: &'a str, content: &'a Spanned<DeValue<'a>>) -> Self {
+        Self {
+            source,
+            key,
+            key_span: content.span(),
+            span: content.span(),
+            content: content.get_ref(),
+        }
+    }
+
     /// A refusal of the value.
     pub(super) fn error(&self, what: impl Display) -> Failure {
         self.source.error(self.span.clone(), what)
+    }
+
+    /// The line on which it begins, from 1.
+    pub(super) fn line(&self) -> usize {
+        self.source.line(&self.span)
     }
 
     /// A refusal of the key.
@@ -214,6 +238,11 @@ impl<'a> Value<'a> {
     /// Whether the value is a list.
     pub(super) fn is_list(&self) -> bool {
         self.content.is_array()
+    }
+
+    /// Whether the value is a string.
+    pub(super) fn is_string(&self) -> bool {
+        self.content.is_str()
     }
 
     /// Whether the value is a table.

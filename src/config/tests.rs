@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
-use crate::account::{Fsync, Layout, Maildir, Mechanism, Origin, Tls};
+use crate::account::{DailyBytes, Fsync, Layout, Maildir, Mechanism, Origin, Tls};
 use crate::model::{MailboxPath, Side};
 use crate::plan::{Policy, Rule};
 
@@ -70,6 +70,8 @@ fn every_key_is_read() {
         login-as = "admin"
         connections = 2
         timeout = "2m"
+        max-rate = "64KiB"
+        max-bytes = { down = "2.5GB" }
         layout = "maildir++"
         info-separator = ";"
         fsync = "off"
@@ -90,6 +92,9 @@ fn every_key_is_read() {
     assert_eq!(server.auth, [Mechanism::OauthBearer, Mechanism::Xoauth2]);
     assert_eq!(server.login_as.as_deref(), Some("admin"));
     assert_eq!((server.connections, server.timeout), (2, Duration::from_secs(120)));
+    assert_eq!(server.max_rate, Some(65_536));
+    let down = Some(2_500_000_000);
+    assert_eq!(server.max_bytes, DailyBytes { down, up: None });
     let maildir = account.maildir().unwrap();
     assert_eq!((maildir.layout, maildir.info_separator), (Layout::MaildirPlusPlus, ';'));
     assert_eq!((maildir.fsync, maildir.attic_days), (Fsync::Off, 365));
@@ -145,6 +150,33 @@ fn gmail_keeps_archived_mail_in_all_only() {
     }
 }
 
+#[test]
+fn a_provider_fills_in_what_is_not_written() {
+    let of = |lines: &str| {
+        let text = format!("[accounts.a]\nuser = \"u\"\npassword-env = \"P\"\n{lines}\n");
+        parse(&text).unwrap().accounts.remove("a").unwrap()
+    };
+    let gmail = of("provider = \"gmail\"");
+    let server = &gmail.server;
+    assert_eq!(
+        (server.host.as_str(), server.port, server.tls),
+        ("imap.gmail.com", 993, Tls::Implicit)
+    );
+    assert_eq!(server.max_bytes.up, Some(450_000_000));
+    let all = MailboxPath::parse("[Gmail]/All Mail").unwrap();
+    assert!(gmail.scope.includes(&all, &[crate::model::Role::All]));
+    assert_eq!(of("provider = \"office365\"").server.auth, [Mechanism::Xoauth2]);
+    let own = of(
+        "provider = \"gmail\"\nhost = \"relay\"\nport = 7\nconnections = 9\nmax-bytes = \"1GB\"\nauth = [\"plain\"]",
+    );
+    let server = &own.server;
+    assert_eq!((server.host.as_str(), server.port, server.connections), ("relay", 7, 9));
+    let one = Some(1_000_000_000);
+    assert_eq!(server.max_bytes, DailyBytes { down: one, up: one });
+    assert_eq!(server.auth, [Mechanism::Plain]);
+    assert!(own.scope.includes(&all, &[crate::model::Role::All]));
+}
+
 /// Each refusal: what was written after the first five lines, the place and beginning of what is said, and the hint.
 const REFUSALS: &[(&str, &str, Option<&str>)] = &[
     (
@@ -169,6 +201,31 @@ const REFUSALS: &[(&str, &str, Option<&str>)] = &[
     ),
     ("port = 70000", "6:8: \"port\" must be from 1 to 65535", None),
     ("port = 0xFFFFF", "6:8: \"port\" must be from 1 to 65535", None),
+    (
+        "max-rate = 500",
+        "6:12: \"max-rate\" must be a string in quotes, not a whole number",
+        None,
+    ),
+    (
+        "max-rate = \"9KB\"",
+        "6:12: \"max-rate\" must be at least \"10KB\", a second",
+        None,
+    ),
+    (
+        "max-bytes = \"2 lots\"",
+        "6:13: \"max-bytes\": \"2 lots\" is no size",
+        None,
+    ),
+    (
+        "max-bytes = { uo = \"1GB\" }",
+        "6:15: unknown key \"uo\" in \"max-bytes\"",
+        None,
+    ),
+    (
+        "provider = \"gmal\"",
+        "6:12: \"provider\" must be one of \"fastmail\", \"gmail\", ",
+        Some("did you mean \"gmail\"?"),
+    ),
     ("connections = -1", "6:15: \"connections\" must be from 1 to 32", None),
     (
         "tls = \"startls\"",

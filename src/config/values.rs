@@ -29,6 +29,38 @@ pub(super) fn percent(text: &str) -> Result<u8, String> {
         .ok_or_else(|| format!("\"{text}\" is no share: write such as \"25%\", from 0% to 100%"))
 }
 
+/// `"500KB"`, `"2.5GB"`, `"64MiB"`: bytes, with a decimal or binary unit or none.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 10] = [
+        ("", 1),
+        ("b", 1),
+        ("kb", 1000),
+        ("mb", 1_000_000),
+        ("gb", 1_000_000_000),
+        ("tb", 1_000_000_000_000),
+        ("kib", 1 << 10),
+        ("mib", 1 << 20),
+        ("gib", 1 << 30),
+        ("tib", 1 << 40),
+    ];
+    let wrong = || format!("\"{text}\" is no size: write such as \"500KB\" or \"2GB\"");
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit = text[number.len()..].trim_start().to_lowercase();
+    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |part: &str| {
+        let fits = !part.is_empty() && part.len() <= 15 && part.bytes().all(|b| b.is_ascii_digit());
+        fits.then(|| part.parse::<u64>().ok()).flatten().ok_or_else(wrong)
+    };
+    let (whole, tail) = (digits(whole)?, digits(fraction)?);
+    let tail = u128::from(tail) * u128::from(*factor) / 10_u128.pow(fraction.len() as u32);
+    let bytes = u128::from(whole) * u128::from(*factor) + tail;
+    u64::try_from(bytes)
+        .ok()
+        .filter(|bytes| *bytes <= 1 << 60)
+        .ok_or_else(wrong)
+}
+
 /// A SHA-256 fingerprint: 64 hexadecimal digits, with or without colons between the bytes, in any case.
 pub(super) fn fingerprint(text: &str) -> Result<[u8; 32], String> {
     let wrong =
@@ -151,6 +183,38 @@ mod tests {
             "18446744073709551615h",
         ] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1", 1),
+            ("12B", 12),
+            ("500KB", 500_000),
+            ("500 kB", 500_000),
+            ("2.5GB", 2_500_000_000),
+            ("0.05MB", 50_000),
+            ("64MiB", 64 << 20),
+            ("1TiB", 1 << 40),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in [
+            "",
+            "GB",
+            "1XB",
+            "-1KB",
+            ".5MB",
+            "1.",
+            "1.2.3MB",
+            "1e9",
+            "99999999999999999999",
+            "999999999TB",
+            "1 0MB",
+        ] {
+            assert!(size(text).is_err(), "{text}");
         }
     }
 

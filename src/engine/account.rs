@@ -71,7 +71,7 @@ fn attempt(job: &Sync<'_>, report: &mut AccountReport) -> Result<()> {
     let left = open_maildir(settings, &footing, &state, job);
     let right = Imap::new(imap::Options {
         serial: courtesy::is_serial(&state)?,
-        ..imap_options(account, &job.stop)
+        ..imap_options(account, job.states, &job.stop)
     });
     let names = AccountNames::new(account, job.only);
     let (finished, result) = super::run(&engine_job(job, &names, &footing, run, &state, [&left, &right]));
@@ -223,10 +223,10 @@ pub fn log(account: &Account, states: &Path, run: Option<u64>, last: u64) -> Acc
 }
 
 /// Lists the server's mailboxes, and what becomes of each.
-pub fn mailboxes(account: &Account, stop: &Stop) -> AccountReport {
+pub fn mailboxes(account: &Account, states: &Path, stop: &Stop) -> AccountReport {
     let begun = Instant::now();
     let mut report = AccountReport::new(&account.name);
-    let server = Imap::new(imap_options(account, stop));
+    let server = Imap::new(imap_options(account, states, stop));
     match server.survey() {
         Ok(survey) => {
             let selectable = survey.mailboxes.into_iter().filter(|listed| listed.selectable);

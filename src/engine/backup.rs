@@ -69,7 +69,7 @@ fn attempt(job: &Backup<'_>, report: &mut AccountReport) -> Result<()> {
     let left = open(archive, &state, footing.number(), job.dry_run, &job.stop);
     let right = Imap::new(imap::Options {
         serial: courtesy::is_serial(&state)?,
-        ..imap_options(account, &job.stop)
+        ..imap_options(account, job.states, &job.stop)
     });
     let names = AccountNames::new(account, &[]);
     let (finished, result) = super::run(&Job {

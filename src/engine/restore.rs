@@ -101,7 +101,7 @@ fn pour(job: &Restore<'_>, left: &View, names: &Names<'_>, report: &mut AccountR
     };
     let (finished, result, wire) = match &job.to {
         To::Account(account) => {
-            let right = Imap::new(imap_options(account, &job.stop));
+            let right = Imap::new(imap_options(account, job.states, &job.stop));
             let (finished, result) = run_to(&right);
             let wire = crate::store::Source::wire(&right);
             (finished, result, wire)

@@ -9,6 +9,7 @@ use super::{Batch, Executor, deeds, joined};
 use crate::error::{Failure, Kind, Result};
 use crate::model::{Half, IdSet, MailboxId, Side};
 use crate::plan::{Action, Step, first_sight};
+use crate::spool;
 use crate::state::{Deed, DeedMessage, Intent, IntentKind, IntentMessage, ProblemKey, now};
 use crate::store::{Depth, Done, IntentId, Meet, Outcome, ReadJob, Ticket, WriteJob};
 
@@ -307,7 +308,7 @@ impl Executor<'_> {
 
     fn book_failed(&mut self, mailbox: MailboxId, from: Side, ids: &IdSet, failure: &Failure) -> Result<()> {
         self.scene.state.add_pending_unpaired(mailbox, from, ids)?;
-        if failure.kind == Kind::Temporary && self.outcome.stopped {
+        if failure.kind == Kind::Temporary && (self.outcome.stopped || failure.what == spool::ENDED) {
             return Ok(());
         }
         for id in ids.iter() {

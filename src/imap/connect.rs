@@ -21,6 +21,9 @@ pub(super) fn open(account: &Account) -> Result<(Conn, bool)> {
     if account.options.stop.load(Ordering::Relaxed) {
         return Err(stopped());
     }
+    if !account.was_reached() && account.counters.meter.is_used_up() {
+        return Err(account.counters.meter.refusal());
+    }
     let tcp = dial(options)?;
     Counters::add(&account.counters.connections, 1);
     refuse_cleartext(&tcp, options)?;

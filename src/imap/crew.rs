@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{self, SyncSender};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::pool::Account;
+use super::wire::Counters;
 use crate::error::{Failure, Kind, Result};
 
 /// So much waiting work for each connection makes another one worth its login.
@@ -25,6 +26,7 @@ pub(super) trait Task: Send {
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
+    counters: Arc<Counters>,
 }
 
 struct State<T> {
@@ -38,8 +40,9 @@ struct State<T> {
 }
 
 impl<T: Task> Queue<T> {
-    fn new() -> Self {
+    fn new(account: &Account) -> Self {
         Self {
+            counters: Arc::clone(&account.counters),
             state: Mutex::new(State {
                 tasks: VecDeque::new(),
                 weight: 0,
@@ -73,7 +76,7 @@ impl<T: Task> Queue<T> {
     /// The next task that `suits`, if one waits.
     pub(super) fn try_take(&self, suits: impl Fn(&T) -> bool) -> Option<T> {
         let mut state = self.state();
-        if state.abandoned {
+        if state.abandoned || self.is_used_up() {
             return None;
         }
         let at = state.tasks.iter().position(suits)?;
@@ -90,7 +93,7 @@ impl<T: Task> Queue<T> {
                 return Some(task);
             }
             let state = self.state();
-            if state.abandoned || (state.closed && state.tasks.is_empty()) {
+            if state.abandoned || self.is_used_up() || (state.closed && state.tasks.is_empty()) {
                 return None;
             }
             if state.tasks.is_empty() {
@@ -110,8 +113,21 @@ impl<T: Task> Queue<T> {
         self.changed.notify_all();
     }
 
+    /// Nothing that waits will be done.
     fn is_over(&self) -> bool {
-        self.state().abandoned
+        let state = self.state();
+        state.abandoned || (self.is_used_up() && !state.tasks.is_empty())
+    }
+
+    /// The account bears no more today: what is under way is finished, and nothing is begun.
+    fn is_used_up(&self) -> bool {
+        self.counters.meter.is_used_up()
+    }
+
+    /// Why work that was there was not begun.
+    fn refusal(&self) -> Option<Failure> {
+        let left = !self.state().tasks.is_empty();
+        (left && self.is_used_up()).then(|| self.counters.meter.refusal())
     }
 
     /// Waits until there is room for more; workers that are gone make none.
@@ -130,7 +146,7 @@ impl<T: Task> Queue<T> {
     fn hires(&self, limit: usize) -> bool {
         let mut state = self.state();
         let worth = !state.tasks.is_empty() && (state.workers == 0 || state.weight >= WORTH * state.workers as u64);
-        let hires = worth && state.workers < limit && !state.abandoned;
+        let hires = worth && state.workers < limit && !state.abandoned && !self.is_used_up();
         state.workers += usize::from(hires);
         hires
     }
@@ -152,15 +168,18 @@ pub(super) fn serve<T: Task>(
     mut next: impl FnMut() -> Option<Vec<T>>,
     worker: impl Fn(&Queue<T>) -> Result<()> + Sync,
 ) -> Result<()> {
-    let queue = Queue::new();
+    let queue = Queue::new(account);
     let fatal = Mutex::new(None);
     let work = || run(account, &queue, &worker, &fatal);
     std::thread::scope(|scope| {
-        while !queue.is_over() {
+        loop {
             queue.wait_for_room();
             let Some(tasks) = next() else { break };
             for task in tasks {
                 queue.put(task);
+            }
+            if queue.is_over() {
+                break;
             }
             while queue.hires(account.limit()) {
                 scope.spawn(work);
@@ -168,10 +187,7 @@ pub(super) fn serve<T: Task>(
         }
         queue.close();
     });
-    match fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(failure) => Err(failure),
-        None => Ok(()),
-    }
+    end(&queue, fatal)
 }
 
 /// Hands out work that is all known, and each answer to `each` on the calling thread.
@@ -181,7 +197,7 @@ pub(super) fn spread<T: Task, A: Send>(
     worker: impl Fn(&Queue<T>, &SyncSender<A>) -> Result<()> + Sync,
     each: &mut dyn FnMut(A),
 ) -> Result<()> {
-    let queue = Queue::new();
+    let queue = Queue::new(account);
     let fatal = Mutex::new(None);
     for task in tasks {
         queue.put(task);
@@ -198,10 +214,12 @@ pub(super) fn spread<T: Task, A: Send>(
             each(answer);
         }
     });
-    match fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(failure) => Err(failure),
-        None => Ok(()),
-    }
+    end(&queue, fatal)
+}
+
+fn end<T: Task>(queue: &Queue<T>, fatal: Mutex<Option<Failure>>) -> Result<()> {
+    let fatal = fatal.into_inner().unwrap_or_else(PoisonError::into_inner);
+    fatal.or_else(|| queue.refusal()).map_or(Ok(()), Err)
 }
 
 fn run<T: Task>(

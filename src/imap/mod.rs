@@ -5,7 +5,7 @@
 //! | `connect` `tls` `login` `capability` | from a host name to a session |
 //! | `wire` `token` `response` `code` `date` `command` | bytes, lines, answers, commands |
 //! | `conn` `pipeline` `pool` `crew` | commands in flight, connections, workers |
-//! | `retry` `trust` | what is tried again and when, what the server bears |
+//! | `retry` `trust` `meter` | what is tried again and when, what the server bears |
 //! | `names` `survey` | which mailboxes there are |
 //! | `selected` `changes` `slot` `reading` `envelopes` `fetch` | what is in them |
 //! | `write` `append` `sought` `marks` `proof` `remove` `moves` `mailboxes` | changing it |
@@ -41,6 +41,7 @@ mod identities;
 mod login;
 mod mailboxes;
 mod marks;
+mod meter;
 mod moves;
 mod names;
 mod pipeline;
@@ -64,6 +65,8 @@ mod token;
 mod trust;
 mod wire;
 mod write;
+
+pub use meter::{Bearing, Direction, Ledger};
 
 /// How the connection is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,6 +115,8 @@ pub struct Options {
     pub timeout: Duration,
     /// An earlier run found that the server breaks when commands do not wait for each other; see [`Imap::is_serial`].
     pub serial: bool,
+    /// How much the account bears.
+    pub bearing: Bearing,
     /// See [`Stop`].
     pub stop: Stop,
 }
@@ -134,6 +139,7 @@ impl Options {
             connections: 4,
             timeout: Duration::from_secs(60),
             serial: false,
+            bearing: Bearing::default(),
             stop: Stop::default(),
         }
     }

@@ -140,8 +140,8 @@ impl Account {
         Self {
             limit: AtomicUsize::new(options.connections),
             trust: Arc::new(Trust::remembered(options.serial)),
+            counters: Arc::new(Counters::bearing(options.bearing.clone())),
             options,
-            counters: Arc::default(),
             idle: Mutex::default(),
             reached: AtomicBool::new(false),
             memory: Mutex::default(),

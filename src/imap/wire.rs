@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use native_tls::TlsStream;
 
 use super::command::SharedBody;
+use super::meter::{Bearing, Direction, Meter};
 use super::token::literal_size;
 use crate::error::{Failure, Kind, Result, Retry};
 use crate::store::{self, Stop};
@@ -18,6 +19,8 @@ const LONGEST_LINE: usize = 16 << 20;
 /// How long a read waits before it looks whether the user wants to stop.
 pub(super) const SLICE: Duration = Duration::from_millis(500);
 const BUFFER: usize = 64 << 10;
+/// What is sent at once where there is a limit on bytes a second.
+const SLOW_PIECE: usize = 16 << 10;
 /// A line or a literal that comes slower than this, in bytes each second, is as good as none.
 const SLOWEST: u64 = 50;
 
@@ -71,9 +74,19 @@ pub(super) struct Counters {
     pub(super) connections: AtomicU64,
     /// Lines and literals that were skipped because they could not be read or held.
     pub(super) skipped: AtomicU64,
+    /// How much more the account bears.
+    pub(super) meter: Meter,
 }
 
 impl Counters {
+    /// Counters of an account that bears so much.
+    pub(super) fn bearing(bearing: Bearing) -> Self {
+        Self {
+            meter: Meter::new(bearing),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn add(counter: &AtomicU64, n: u64) {
         counter.fetch_add(n, Ordering::Relaxed);
     }
@@ -194,8 +207,14 @@ impl Wire {
             }
         };
         self.input.truncate(*read.as_ref().unwrap_or(&0));
-        Counters::add(&self.counters.bytes_in, self.input.len() as u64);
+        let bytes = self.input.len() as u64;
+        Counters::add(&self.counters.bytes_in, bytes);
         read.map(|_| ()).map_err(|failure| failure.retry(Retry::Now))?;
+        let meter = &self.counters.meter;
+        meter.passed(Direction::Down, bytes, &self.stop);
+        if meter.is_overdrawn() {
+            return Err(meter.refusal());
+        }
         self.keep_pace()
     }
 
@@ -331,11 +350,20 @@ impl Wire {
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.stream
-            .write_all(bytes)
-            .and_then(|()| self.stream.flush())
-            .map_err(|e| lost(&e))?;
-        Counters::add(&self.counters.bytes_out, bytes.len() as u64);
+        let meter = &self.counters.meter;
+        let piece = if meter.is_slow() {
+            SLOW_PIECE
+        } else {
+            bytes.len().max(1)
+        };
+        for piece in bytes.chunks(piece) {
+            self.stream
+                .write_all(piece)
+                .and_then(|()| self.stream.flush())
+                .map_err(|e| lost(&e))?;
+            Counters::add(&self.counters.bytes_out, piece.len() as u64);
+            meter.passed(Direction::Up, piece.len() as u64, &self.stop);
+        }
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ mod pairs;
 mod pending;
 mod problems;
 mod runs;
+mod traffic;
 mod upgrade;
 
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ pub use mailboxes::{MailboxRow, Place};
 pub use pending::{Pending, PendingKind};
 pub use problems::{ProblemKey, ProblemRow};
 pub use runs::RunRow;
+pub use traffic::Traffic;
 
 /// The state of one pair of stores. Calls may come from any thread.
 pub struct State {

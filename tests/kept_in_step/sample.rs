@@ -22,7 +22,7 @@ const MORE: &str = r#"
 
 # Gmail wants an app password (Google Account, Security, 2-Step Verification, App passwords).
 #[accounts.gmail]
-#host = "imap.gmail.com"
+#provider = "gmail"
 #user = "me@gmail.com"
 #password-command = "pass show gmail-app-password"
 #maildir = "~/Mail/gmail"

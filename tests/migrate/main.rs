@@ -15,3 +15,4 @@ mod support {
 
 mod carried;
 mod cuts;
+mod throttles;

@@ -75,7 +75,7 @@ fn attempt(job: &Migrate<'_>, report: &mut AccountReport) -> Result<()> {
     let [from, to] = [job.from, job.to].map(|account| {
         Imap::new(imap::Options {
             serial,
-            ..imap_options(account, &job.stop)
+            ..imap_options(account, job.states, &job.stop)
         })
     });
     let outcome = carry(job, &state, [&from, &to], run, report);
