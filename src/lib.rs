@@ -28,6 +28,7 @@ pub mod identity;
 pub mod imap;
 pub mod maildir;
 pub mod model;
+pub mod pace;
 pub mod plan;
 pub mod progress;
 pub mod report;

@@ -319,6 +319,18 @@ impl WriteJob {
             | Self::Delete { ticket, .. } => *ticket,
         }
     }
+
+    /// How many answers it gets at most from a store that answers for each message by itself.
+    pub fn answers(&self) -> usize {
+        match self {
+            Self::Append(_) => 1,
+            Self::Flags { ids, .. } => ids.len() as usize + 1,
+            Self::Move { messages, .. } | Self::Copy { messages, .. } | Self::Remove { messages, .. } => {
+                messages.len() + 1
+            }
+            Self::Create { .. } | Self::Rename { .. } | Self::Delete { .. } => 2,
+        }
+    }
 }
 
 /// A whole message waiting to be appended.

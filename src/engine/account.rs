@@ -14,6 +14,7 @@ use crate::config::patterns::Pattern;
 use crate::error::{Failure, Kind, Result, Retry};
 use crate::imap::{self, Imap};
 use crate::maildir::{self, LayoutChoice, Maildir};
+use crate::pace::Pace;
 use crate::plan::{Adoption, Policy};
 use crate::report::{AccountReport, MailboxLine, Problem};
 use crate::state::{Lock, ProblemKey, Purpose, State};
@@ -151,6 +152,7 @@ fn engine_job<'a>(
         dry_run: job.dry_run,
         run,
         stop: job.stop.clone(),
+        pace: Pace::AtOnce,
         watch: job.watch,
     }
 }

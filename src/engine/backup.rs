@@ -15,6 +15,7 @@ use crate::archive::{Archive, COMMAND};
 use crate::error::{Failure, Kind, Result};
 use crate::imap::{self, Imap};
 use crate::maildir::{self, LayoutChoice, Maildir, Shelves};
+use crate::pace::Pace;
 use crate::plan::{Adoption, Policy};
 use crate::report::{self, AccountReport};
 use crate::state::{Lock, Purpose, State};
@@ -84,6 +85,7 @@ fn attempt(job: &Backup<'_>, report: &mut AccountReport) -> Result<()> {
         dry_run: job.dry_run,
         run,
         stop: job.stop.clone(),
+        pace: Pace::AtOnce,
         watch: job.watch,
     });
     summary::fill(report, &state, account, &finished, job.dry_run)?;

@@ -4,16 +4,22 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::mpsc::sync_channel;
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::Result;
 use crate::model::{Flags, Id, IdSet, Identity, Mailbox, MailboxId};
+use crate::pace::Pace;
 use crate::store::{Done, Head, IntentId, Landing, ReadJob, Sink, Store, Target, Ticket};
 
 /// What these messages are known by; those that are gone or cannot be read are left out.
-pub(super) fn read(store: &dyn Store, of: Vec<(Mailbox, IdSet)>) -> Result<HashMap<(MailboxId, Id), Identity>> {
+pub(super) fn read(
+    store: &dyn Store,
+    of: Vec<(Mailbox, IdSet)>,
+    pace: Pace,
+) -> Result<HashMap<(MailboxId, Id), Identity>> {
     if of.is_empty() {
         return Ok(HashMap::new());
     }
     let (jobs, jobs_out) = sync_channel(of.len());
+    let answers = of.iter().map(|(_, ids)| ids.len() as usize + 1).sum();
     let mut mailboxes = Vec::new();
     for (mailbox, ids) in of {
         let ticket = Ticket(mailboxes.len() as u64);
@@ -31,18 +37,15 @@ pub(super) fn read(store: &dyn Store, of: Vec<(Mailbox, IdSet)>) -> Result<HashM
     }
     drop(jobs);
     std::thread::scope(|scope| {
-        let (done_in, done) = sync_channel(64);
-        let reader = scope.spawn(move || store.read(jobs_out, &Nowhere, done_in));
+        let (done_in, done) = sync_channel(pace.room(answers, 64));
+        let reader = pace.spawn(scope, move || store.read(jobs_out, &Nowhere, done_in));
         let mut found = HashMap::new();
         for answer in done {
             if let Done::Landed { head, identity, .. } = answer.done {
                 found.insert((mailboxes[answer.ticket.0 as usize], head.id), identity);
             }
         }
-        match reader.join() {
-            Ok(result) => result.map(|()| found),
-            Err(_) => Err(Failure::account(Kind::Partial, "a bug in homing: a worker stopped")),
-        }
+        reader.join().map(|()| found)
     })
 }
 

@@ -138,7 +138,7 @@ fn introduce_servers(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
             let ids = alike(view, side);
             (!ids.is_empty()).then_some((mailbox, ids))
         });
-        let mut contents = contents::read(job.stores[side as usize], alike.collect())?;
+        let mut contents = contents::read(job.stores[side as usize], alike.collect(), job.pace)?;
         for view in &mut seen.views {
             for waiting in &mut view.waiting[side as usize] {
                 if let Waiting::New(envelope) = waiting

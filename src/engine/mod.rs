@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 use crate::error::{Failure, Result};
 use crate::execute::{self, Outcome, Scene, Spell};
 use crate::model::{MailboxPath, Role, Side};
+use crate::pace::Pace;
 use crate::plan::{self, Adoption, Input, Limits, Plan, Policy};
 use crate::state::{ProblemKey, State, now};
 use crate::store::{Stop, Store};
@@ -84,6 +85,8 @@ pub struct Job<'a> {
     pub run: i64,
     /// Set when the user asked to stop.
     pub stop: Stop,
+    /// Whether both sides work at once.
+    pub pace: Pace,
     /// Is told what happens: a plan is about to be carried out, so many messages of it are done.
     pub watch: &'a (dyn Fn(Event<'_>) + Sync),
 }
@@ -215,6 +218,7 @@ fn scene<'a>(
         policy: job.policy,
         run: job.run,
         stop: job.stop.clone(),
+        pace: job.pace,
         advance,
     }
 }

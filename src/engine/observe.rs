@@ -144,13 +144,9 @@ fn listen(
         }
     }
     let [left, right] = &questions;
-    let (left, right) = std::thread::scope(|scope| {
-        let right = scope.spawn(|| hear(job, Side::Right, right));
-        (
-            hear(job, Side::Left, left),
-            right.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-        )
-    });
+    let (left, right) = job
+        .pace
+        .both(|| hear(job, Side::Left, left), || hear(job, Side::Right, right));
     let mut heard = right?;
     heard.extend(left?);
     Ok(heard)

@@ -16,6 +16,7 @@ use crate::error::{Failure, Kind, Result, Retry, clean};
 use crate::imap::Imap;
 use crate::maildir::{self, Maildir};
 use crate::model::{IdSet, MailboxId, MailboxPath, Role};
+use crate::pace::Pace;
 use crate::plan::{Adoption, Policy};
 use crate::report::{AccountReport, Problem};
 use crate::state::{Lock, Purpose, State};
@@ -96,6 +97,7 @@ fn pour(job: &Restore<'_>, left: &View, names: &Names<'_>, report: &mut AccountR
             dry_run: job.dry_run,
             run,
             stop: job.stop.clone(),
+            pace: Pace::AtOnce,
             watch: job.watch,
         })
     };

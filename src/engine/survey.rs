@@ -50,13 +50,9 @@ pub(super) fn names(state: &State) -> Result<BTreeMap<MailboxId, Names>> {
 /// Asks both sides at once.
 pub(super) fn surveys(job: &Job<'_>) -> Result<[Survey; 2]> {
     let [left, right] = job.stores;
-    std::thread::scope(|scope| {
-        let right = scope.spawn(|| right.survey());
-        let left = left.survey();
-        let right = right.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        // A server that cannot be reached is the news; the Maildir was looked at for nothing then.
-        right.and_then(|right| Ok([left?, right]))
-    })
+    let (left, right) = job.pace.both(|| left.survey(), || right.survey());
+    // A server that cannot be reached is the news; the Maildir was looked at for nothing then.
+    right.and_then(|right| Ok([left?, right]))
 }
 
 /// The name that a side gives to a mailbox of that name on the left.

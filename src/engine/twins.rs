@@ -127,7 +127,7 @@ fn settle_side(job: &Job<'_>, seen: &mut Observation, side: Side, sent: &[Sent])
             found.extend(extra);
         }
     }
-    let contents = contents::read(job.stores[side as usize], questions)?;
+    let contents = contents::read(job.stores[side as usize], questions, job.pace)?;
     for new in found {
         if let Some(identity) = contents.get(&(new.mailbox, new.id)) {
             let new = Envelope {

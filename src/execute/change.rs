@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::sync_channel;
 
 use super::notes::{one, settle_flags};
-use super::{Executor, deeds, joined};
+use super::{BATCH, Executor, deeds};
 use crate::error::{Failure, Result};
 use crate::model::{Flags, Gone, IdSet, MailboxId, MailboxPath, PairId, RawName, Side};
+use crate::pace::{Pace, Worker};
 use crate::plan::{Action, Step};
 use crate::state::{Deed, DeedMessage, ProblemKey, State};
 use crate::store::{Done, Ticket, WriteJob};
@@ -330,17 +331,20 @@ impl Executor<'_> {
         jobs: [Vec<WriteJob>; 2],
         mut book: impl FnMut(&mut Self, Side, Ticket, Done) -> Result<()>,
     ) -> Result<()> {
-        let stores = self.scene.stores;
+        let (pace, stores) = (self.scene.pace, self.scene.stores);
+        let answers = jobs.iter().flatten().map(WriteJob::answers).sum();
         let [left, right] = jobs;
         let busy = [!left.is_empty(), !right.is_empty()];
         std::thread::scope(|scope| {
-            let (done_in, done) = sync_channel(2 * super::BATCH);
+            let (done_in, done) = sync_channel(pace.room(answers, 2 * BATCH));
             let workers: Vec<_> = [(Side::Left, left), (Side::Right, right)]
                 .into_iter()
                 .filter(|(_, jobs)| !jobs.is_empty())
                 .map(|(side, jobs)| {
                     let done_in = done_in.clone();
-                    scope.spawn(move || write_one_side(stores[side as usize], side, jobs, &done_in))
+                    pace.spawn(scope, move || {
+                        write_one_side(stores[side as usize], side, jobs, &done_in, pace)
+                    })
                 })
                 .collect();
             drop(done_in);
@@ -349,10 +353,7 @@ impl Executor<'_> {
                 let answer: crate::store::Outcome = answer;
                 booked = booked.and_then(|()| book(self, side, answer.ticket, answer.done));
             }
-            workers
-                .into_iter()
-                .map(|worker| joined(worker.join()))
-                .fold(booked, Result::and)
+            workers.into_iter().map(Worker::join).fold(booked, Result::and)
         })?;
         for side in Side::BOTH.into_iter().filter(|&side| busy[side as usize]) {
             self.scene.stores[side as usize].flush()?;
@@ -368,20 +369,22 @@ fn write_one_side(
     side: Side,
     jobs: Vec<WriteJob>,
     marked: &std::sync::mpsc::SyncSender<(Side, crate::store::Outcome)>,
+    pace: Pace,
 ) -> Result<()> {
+    let answers = jobs.iter().map(WriteJob::answers).sum();
     let (jobs_in, jobs_out) = sync_channel(jobs.len());
     for job in jobs {
         jobs_in.send(job).expect("the channel has room for all jobs");
     }
     drop(jobs_in);
     std::thread::scope(|scope| {
-        let (done_in, done) = sync_channel(super::BATCH);
-        let writer = scope.spawn(move || store.write(jobs_out, done_in));
+        let (done_in, done) = sync_channel(pace.room(answers, BATCH));
+        let writer = pace.spawn(scope, move || store.write(jobs_out, done_in));
         for answer in done {
             if marked.send((side, answer)).is_err() {
                 break;
             }
         }
-        joined(writer.join())
+        writer.join()
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use super::{Batch, Executor, deeds, joined};
+use super::{BATCH, Batch, Executor, deeds};
 use crate::error::{Failure, Kind, Result};
 use crate::model::{Half, IdSet, MailboxId, Side};
 use crate::plan::{Action, Step, first_sight};
@@ -129,25 +129,27 @@ impl Executor<'_> {
     }
 
     fn transfer(&mut self, jobs: Vec<ReadJob>, mut transfers: BTreeMap<Ticket, Transfer>, to: Side) -> Result<()> {
-        let [left, right] = self.scene.stores;
+        let (pace, [left, right]) = (self.scene.pace, self.scene.stores);
+        let messages = jobs.iter().map(|job| job.ids.len() as usize).sum::<usize>();
         let (source, target) = if to == Side::Left { (right, left) } else { (left, right) };
-        let (jobs_in, jobs_out) = sync_channel(jobs.len());
+        let answered = jobs.len();
+        let (jobs_in, jobs_out) = sync_channel(answered);
         for job in jobs {
             jobs_in.send(job).expect("the channel has room for all jobs");
         }
         drop(jobs_in);
         std::thread::scope(|scope| {
-            let (done_in, done) = sync_channel(2 * super::BATCH);
-            let (appends_in, appends) = sync_channel::<WriteJob>(16);
+            let (done_in, done) = sync_channel(pace.room(2 * messages + answered, 2 * BATCH));
+            let (appends_in, appends) = sync_channel::<WriteJob>(pace.room(messages, 16));
             let read_done = done_in.clone();
-            let reader = scope.spawn(move || {
+            let reader = pace.spawn(scope, move || {
                 let sinks = target.target(appends_in);
                 source.read(jobs_out, &*sinks, read_done)
             });
-            let writer = scope.spawn(move || target.write(appends, done_in));
+            let writer = pace.spawn(scope, move || target.write(appends, done_in));
             let kept = self.keep_books(&done, &mut transfers, to);
             drop(done);
-            let (read, written) = (joined(reader.join()), joined(writer.join()));
+            let (read, written) = (reader.join(), writer.join());
             let left_open = self.leave_open(&transfers, to);
             self.make_durable(to)?;
             read.and(written).and(kept).and(left_open)

@@ -19,8 +19,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::error::{Failure, Kind, Reach, Result};
+use crate::error::{Failure, Reach, Result};
 use crate::model::{Envelope, Gone, Id, IdSet, Mailbox, MailboxId, MailboxPath, RawName, Side};
+use crate::pace::Pace;
 use crate::plan::{Action, Phase, Plan, Policy, Step};
 use crate::report::Counts;
 use crate::state::{ProblemKey, State};
@@ -50,6 +51,8 @@ pub struct Scene<'a> {
     pub run: i64,
     /// Set when the user asked to stop.
     pub stop: Stop,
+    /// Whether both sides work at once.
+    pub pace: Pace,
     /// Is told of each message that is done.
     pub advance: &'a (dyn Fn(u64) + Sync),
 }
@@ -227,12 +230,4 @@ impl Batch {
     fn is_due(&self) -> bool {
         self.answers >= BATCH || (self.answers > 0 && self.begun.elapsed() > BATCH_TIME)
     }
-}
-
-/// What a store's thread came to: its own error, or that it panicked, which is a bug but must not take the books with it.
-fn joined(result: std::thread::Result<Result<()>>) -> Result<()> {
-    result.unwrap_or_else(|_| {
-        Err(Failure::account(Kind::Partial, "a bug in homing: a worker stopped")
-            .hint("what was done is recorded; run again, and please report it"))
-    })
 }

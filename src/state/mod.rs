@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{Failure, Kind, Result};
@@ -48,6 +49,9 @@ pub struct State {
     /// File ids set aside for this process; see files.rs.
     file_ids: Mutex<std::ops::Range<u64>>,
 }
+
+/// So many statements are kept ready: all there are.
+const STATEMENTS: usize = 256;
 
 /// So long another program may hold the database.
 const BUSY: Duration = Duration::from_secs(10);
@@ -92,7 +96,10 @@ impl State {
              PRAGMA recursive_triggers=ON",
         )
         .map_err(failed)?;
-        conn.set_prepared_statement_cache_capacity(64);
+        // Else a statement is compiled again each time that another value is bound to it.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(failed)?;
+        conn.set_prepared_statement_cache_capacity(STATEMENTS);
         upgrade::upgrade(&mut conn)?;
         conn.execute_batch("BEGIN").map_err(failed)?;
         Ok(Self {
@@ -113,7 +120,7 @@ impl State {
         if self.frozen.load(Ordering::SeqCst) {
             return Ok(());
         }
-        self.conn().execute_batch("COMMIT; BEGIN").map_err(failed)
+        self.begin_again("COMMIT")
     }
 
     /// Has SQLite look through the whole file for damage.
@@ -138,7 +145,26 @@ impl State {
     pub fn thaw(&self) -> Result<()> {
         self.frozen.store(false, Ordering::SeqCst);
         *self.file_ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = 0..0;
-        self.conn().execute_batch("ROLLBACK; BEGIN").map_err(failed)
+        self.begin_again("ROLLBACK")
+    }
+
+    /// Forgets everything, as if it had just been made; for tests, which use one database after the other.
+    pub fn clear(&self) -> Result<()> {
+        self.thaw()?;
+        let tables = self.rows("SELECT name FROM sqlite_master WHERE type='table'", [], |row| {
+            row.get::<_, String>(0)
+        })?;
+        for table in tables {
+            self.execute(&format!("DELETE FROM {table}"), [])?;
+        }
+        self.commit()
+    }
+
+    /// Ends the transaction and begins the next, with nothing of another thread in between.
+    fn begin_again(&self, end: &str) -> Result<()> {
+        let conn = self.conn();
+        let run = |sql| conn.prepare_cached(sql)?.execute([]);
+        run(end).and_then(|_| run("BEGIN")).map_err(failed).map(drop)
     }
 
     fn conn(&self) -> MutexGuard<'_, Connection> {

@@ -15,6 +15,7 @@ use crate::account::Account;
 use crate::error::{Failure, Kind, Result};
 use crate::imap::{self, Imap};
 use crate::model::{Side, Survey};
+use crate::pace::Pace;
 use crate::plan::{Adoption, Guard, Policy, Rule, SidePolicy};
 use crate::report::{self, AccountReport};
 use crate::state::{Lock, ProblemKey, Purpose, State};
@@ -136,6 +137,7 @@ fn engine_job<'a>(
         dry_run: job.dry_run,
         run,
         stop: job.stop.clone(),
+        pace: Pace::AtOnce,
         watch: job.watch,
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use homing::engine::{self, Job, Naming};
 use homing::error::Result;
 use homing::model::{Flags, InternalDate, MailboxPath, Role};
+use homing::pace::Pace;
 use homing::plan::{Adoption, Policy};
 use homing::state::State;
 use homing::store::Stop;
@@ -34,6 +35,7 @@ impl Naming for Same {
 /// How a run goes.
 pub struct Run {
     pub policy: Policy,
+    pub pace: Pace,
     /// Kill it at this step; beyond its end: let it finish.
     pub kill: Option<u64>,
     /// Something happens at that step.
@@ -48,6 +50,7 @@ impl Run {
     pub fn calm(policy: Policy) -> Self {
         Self {
             policy,
+            pace: Pace::InTurn,
             kill: None,
             event: None,
             empty_guard: 0,
@@ -73,7 +76,9 @@ impl World {
     pub fn new(natures: [Nature; 2]) -> Self {
         Self {
             stores: natures.map(Memory::new),
-            state: Arc::new(State::in_memory().expect("a database")),
+            state: SPARE
+                .take()
+                .unwrap_or_else(|| Arc::new(State::in_memory().expect("a database"))),
         }
     }
 
@@ -91,6 +96,7 @@ impl World {
             stores: [&self.stores[0], &self.stores[1]],
             naming: &Same,
             policy: how.policy,
+            pace: how.pace,
             empty_guard: how.empty_guard,
             max_delete_percent: how.max_delete_percent,
             adopting: Adoption::No,
@@ -134,6 +140,14 @@ impl World {
     }
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() && self.state.clear().is_ok() {
+            SPARE.set(Some(Arc::clone(&self.state)));
+        }
+    }
+}
+
 /// Mailboxes and what is in them: body, flags and date of each message.
 pub type Shape = BTreeMap<String, Vec<(String, Flags, InternalDate)>>;
 
@@ -149,6 +163,8 @@ fn shape(store: &Memory) -> Shape {
 }
 
 thread_local! {
+    /// A database to use again: to make one takes longer than a history.
+    static SPARE: Cell<Option<Arc<State>>> = const { Cell::new(None) };
     /// Whether to print what happens.
     pub static TELLING: Cell<bool> = const { Cell::new(false) };
 }
