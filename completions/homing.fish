@@ -86,6 +86,10 @@ complete -c homing -n "__fish_homing_using_subcommand prune" -l json -d 'Write o
 complete -c homing -n "__fish_homing_using_subcommand prune" -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c homing -n "__fish_homing_using_subcommand prune" -s v -l verbose -d 'Say what is done and why'
 complete -c homing -n "__fish_homing_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand migrate" -l list -d 'Migrate the pairs of accounts in this file (.csv or .toml), side by side' -r -F
+complete -c homing -n "__fish_homing_using_subcommand migrate" -l shard -d 'Of the list, take the rows whose number, counted from 0, is K modulo N: for N machines' -r
+complete -c homing -n "__fish_homing_using_subcommand migrate" -l jobs -d 'Of the list, work on so many pairs at a time' -r
+complete -c homing -n "__fish_homing_using_subcommand migrate" -l host-connections -d 'Of the list, have so many connections to one host at most, for all pairs together' -r
 complete -c homing -n "__fish_homing_using_subcommand migrate" -l report -d 'Write the verdict to a file too: a page for a browser (.html), .json or .csv, by its ending' -r -F
 complete -c homing -n "__fish_homing_using_subcommand migrate" -l wait -d 'Wait so long for another run on the same accounts to end, instead of leaving at once with 75' -r
 complete -c homing -n "__fish_homing_using_subcommand migrate" -l config -d 'The configuration file' -r -F

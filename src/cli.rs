@@ -155,7 +155,11 @@ impl Cli {
             None => environment.state_dir()?,
         };
         let context = Context {
-            config: Config::load(&file, &environment)?,
+            config: match &self.command {
+                Command::Migrate(migrate) if migrate.list.is_some() => Config::load_if_there(&file, &environment)?,
+                _ => Config::load(&file, &environment)?,
+            },
+            environment,
             states: std::path::absolute(&states).unwrap_or(states),
             stop: stop.clone(),
             progress: Progress::new(self.verbosity() > Verbosity::Quiet && std::io::stderr().is_terminal()),

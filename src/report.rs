@@ -91,6 +91,8 @@ pub struct Report {
     pub accounts: Vec<AccountReport>,
     /// The signal that ended the run early.
     pub signal: Option<i32>,
+    /// The accounts come from a list: what all of them came to is told too.
+    pub is_list: bool,
 }
 
 /// What was done for one account.
@@ -409,6 +411,7 @@ impl Report {
             error: None,
             accounts,
             signal: None,
+            is_list: false,
         }
     }
 
@@ -419,6 +422,7 @@ impl Report {
             error: Some(error),
             accounts: Vec::new(),
             signal: None,
+            is_list: false,
         }
     }
 

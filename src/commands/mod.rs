@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::account::Account;
 use crate::config::Config;
+use crate::config::places::Environment;
 use crate::error::{Failure, Kind, Result};
 use crate::progress::Progress;
 use crate::report::AccountReport;
@@ -28,6 +29,8 @@ use crate::store::Stop;
 pub struct Context {
     /// The configuration.
     pub config: Config,
+    /// What the configuration is read against.
+    pub environment: Environment,
     /// Where states are kept.
     pub states: PathBuf,
     /// Set when the user asked to stop.
@@ -37,6 +40,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// Whether the user asked to stop.
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     /// The accounts of these names; without names, all that are synced.
     fn synced(&self, names: &[String]) -> Result<Vec<&Account>> {
         let accounts = self.config.select(names, |account| account.maildir.is_some())?;
@@ -98,7 +106,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::places::Environment;
 
     #[test]
     fn accounts_are_worked_on_side_by_side() {

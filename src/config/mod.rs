@@ -40,6 +40,16 @@ impl Config {
         Self::parse(&text, file, environment)
     }
 
+    /// The same, but a file that is not there is one without accounts.
+    pub fn load_if_there(file: &Path, environment: &Environment) -> Result<Self> {
+        match file.try_exists() {
+            Ok(false) => Ok(Self {
+                accounts: BTreeMap::new(),
+            }),
+            _ => Self::load(file, environment),
+        }
+    }
+
     /// Checks the text of a file. `file` is what errors call it, and what relative paths start from.
     pub fn parse(text: &str, file: &Path, environment: &Environment) -> Result<Self> {
         check::config(text, file, environment).map(|accounts| Self { accounts })
@@ -68,6 +78,7 @@ impl Config {
             let known: Vec<&str> = self.accounts.keys().map(String::as_str).collect();
             let hint = match keys::nearest(name, known.iter().copied()) {
                 Some(near) => format!("did you mean \"{near}\"?"),
+                None if known.is_empty() => "no account is configured".to_owned(),
                 None => format!("configured are: {}", known.join(", ")),
             };
             Failure::account(

@@ -7,7 +7,7 @@ use crate::error::{Failure, Kind, Result};
 /// Environment variables by name. A value of its own, so that tests need not change the process's.
 pub struct Environment(Box<Lookup>);
 
-type Lookup = dyn Fn(&str) -> Option<String>;
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Environment {
     /// The process's own. Variables that are not UTF-8 count as not set.

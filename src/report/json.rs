@@ -16,6 +16,8 @@ struct Whole<'a> {
     exit: u8,
     command: Option<&'static str>,
     error: Option<RunError<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<String>,
     accounts: Vec<Account<'a>>,
 }
 
@@ -153,6 +155,7 @@ impl Report {
                 what: &error.what,
                 hint: error.hint.as_deref(),
             }),
+            verdict: self.overall(),
             accounts: self.accounts.iter().map(|account| account.view(job)).collect(),
         };
         serde_json::to_string(&whole).expect("strings, numbers and lists of them")

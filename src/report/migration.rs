@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::text::{bytes, grouped, plural};
+use super::{AccountReport, Job, Report};
 
 /// The verdict on a pair of accounts.
 #[derive(Clone, Debug, Default)]
@@ -111,10 +112,62 @@ impl Migration {
     }
 }
 
+/// What a pair came to, where it is not all done: its exit code, one of them, several of them.
+const SHORT: [(u8, &str, &str); 5] = [
+    (78, "makes no sense", "make no sense"),
+    (77, "was refused the login", "were refused the login"),
+    (3, "is held back by a guard", "are held back by a guard"),
+    (1, "lacks messages or has problems", "lack messages or have problems"),
+    (75, "is not finished", "are not finished"),
+];
+
+impl Report {
+    /// What all pairs of a list came to, in a sentence or two; `None` where none was migrated.
+    pub fn overall(&self) -> Option<String> {
+        let job = self.job.filter(|job| *job == Job::Migrate && self.is_list)?;
+        let ends = |account: &AccountReport| account.exit(job);
+        let all = self.accounts.len() as u64;
+        let done = self.accounts.iter().filter(|account| ends(account) == 0).count() as u64;
+        let mut total = Total::default();
+        for migration in self.accounts.iter().filter_map(|account| account.migration.as_ref()) {
+            let own = migration.total();
+            total.messages[1] += own.messages[1];
+            total.bytes[1] += own.bytes[1];
+        }
+        let arrived = format!("{} messages, {}", grouped(total.messages[1]), bytes(total.bytes[1]));
+        let mut sentence = match (done, all) {
+            (_, 0) => "There was no pair of accounts to migrate.".to_owned(),
+            (1, 1) => format!("The one pair of accounts is done: {arrived}."),
+            (done, all) if done == all => format!("All {} pairs of accounts are done: {arrived}.", grouped(all)),
+            (done, all) => {
+                let verb = if done == 1 { "is" } else { "are" };
+                format!(
+                    "{} of {} pairs of accounts {verb} done; {arrived} have arrived in all.",
+                    grouped(done),
+                    grouped(all)
+                )
+            }
+        };
+        let short: Vec<String> = SHORT
+            .iter()
+            .filter_map(|(exit, one, several)| {
+                match self.accounts.iter().filter(|account| ends(account) == *exit).count() as u64 {
+                    0 => None,
+                    1 => Some(format!("1 {one}")),
+                    count => Some(format!("{} {several}", grouped(count))),
+                }
+            })
+            .collect();
+        if !short.is_empty() {
+            let _ = write!(sentence, " Of the others, {}.", short.join(", "));
+        }
+        Some(sentence)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{AccountReport, Job, Report};
 
     /// A report of names and reasons that mean harm.
     fn hostile() -> Report {
@@ -168,6 +221,50 @@ mod tests {
         let wanted = "old--new,<script>alert(1)</script>,\"'=cmd(\"\"a\"\")\",false,1234,1233,5000,4000,1,0,\
                       \"1: too \"\"large\"\", <b>\"";
         assert_eq!(line, wanted);
+    }
+
+    #[test]
+    fn what_a_list_came_to() {
+        use crate::error::{Failure, Kind};
+        let ended = |kind: Option<Kind>| AccountReport {
+            error: kind.map(|kind| Failure::account(kind, "x")),
+            migration: kind.is_none().then(|| Migration {
+                mailboxes: vec![MailboxVerdict {
+                    messages: [1_000, 1_000],
+                    bytes: [5_000, 5_000],
+                    ..MailboxVerdict::default()
+                }],
+                is_complete: true,
+            }),
+            ..AccountReport::new("a")
+        };
+        let (good, bad, busy) = (None, Some(Kind::Config), Some(Kind::Temporary));
+        for (kinds, exit, wanted) in [
+            (vec![], 0, "There was no pair of accounts to migrate."),
+            (
+                vec![good],
+                0,
+                "The one pair of accounts is done: 1,000 messages, 5.0 kB.",
+            ),
+            (
+                vec![good, good],
+                0,
+                "All 2 pairs of accounts are done: 2,000 messages, 10 kB.",
+            ),
+            (
+                vec![good, busy, bad, busy],
+                78,
+                "1 of 4 pairs of accounts is done; 1,000 messages, 5.0 kB have arrived in all. Of the others, 1 makes no \
+                 sense, 2 are not finished.",
+            ),
+        ] {
+            let report = Report {
+                is_list: true,
+                ..Report::new(Job::Migrate, kinds.into_iter().map(ended).collect())
+            };
+            assert_eq!((report.overall().as_deref(), report.exit()), (Some(wanted), exit));
+        }
+        assert_eq!(Report::new(Job::Migrate, vec![ended(None)]).overall(), None);
     }
 
     #[test]

@@ -32,8 +32,12 @@ impl Report {
         if let Some(error) = &self.error {
             paragraph(&mut body, "bad", &error.what);
         }
-        for account in &self.accounts {
-            section(&mut body, account);
+        if let Some(overall) = self.overall() {
+            paragraph(&mut body, if self.exit() == 0 { "good" } else { "bad" }, &overall);
+            contents(&mut body, self);
+        }
+        for (n, account) in self.accounts.iter().enumerate() {
+            section(&mut body, n, account);
         }
         let when = Timestamp::from_second(now).map_or_else(
             |_| String::new(),
@@ -58,12 +62,36 @@ fn paragraph(out: &mut String, class: &str, text: &str) {
     let _ = writeln!(out, "<p class=\"{class}\">{}</p>", escape(text));
 }
 
-fn section(out: &mut String, account: &AccountReport) {
-    let title = match &account.sides {
+/// All pairs of a list in one table, each with a way to its section.
+fn contents(out: &mut String, report: &Report) {
+    out.push_str(
+        "<table>\n<thead><tr><th>Accounts</th><th class=\"n\">Messages</th><th class=\"n\">Arrived</th>\
+         <th class=\"n\">Size</th><th class=\"n\">Arrived</th><th class=\"n\">Missing</th><th>Share</th></tr></thead>\n<tbody>\n",
+    );
+    for (n, account) in report.accounts.iter().enumerate() {
+        let _ = write!(out, "<tr><td><a href=\"#p{n}\">{}</a></td>", title(account));
+        match &account.migration {
+            Some(migration) => {
+                let total = migration.total();
+                numbers(out, total.messages, total.bytes, total.missing);
+                share(out, total.messages[1], total.missing);
+            }
+            None => out.push_str("<td class=\"bad\" colspan=\"6\">not begun</td>"),
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody>\n</table>\n");
+}
+
+fn title(account: &AccountReport) -> String {
+    match &account.sides {
         Some([from, to]) => format!("{} → {}", escape(from), escape(to)),
         None => escape(&account.name),
-    };
-    let _ = writeln!(out, "<section>\n<h2>{title}</h2>");
+    }
+}
+
+fn section(out: &mut String, n: usize, account: &AccountReport) {
+    let _ = writeln!(out, "<section id=\"p{n}\">\n<h2>{}</h2>", title(account));
     if let Some(migration) = &account.migration {
         let good = migration.is_complete && migration.total().missing == 0;
         paragraph(out, if good { "good" } else { "bad" }, &migration.sentence());
@@ -104,11 +132,16 @@ fn row(out: &mut String, mailbox: &MailboxVerdict) {
     let (from, to) = (escape(&mailbox.from), escape(&mailbox.to));
     let _ = write!(out, "<tr><td>{from}</td><td>{to}{changed}</td>");
     numbers(out, mailbox.messages, mailbox.bytes, mailbox.missing);
-    let wanted = mailbox.messages[1] + mailbox.missing;
-    let share = (mailbox.messages[1] * 100).checked_div(wanted).unwrap_or(100);
-    let _ = writeln!(
+    share(out, mailbox.messages[1], mailbox.missing);
+    out.push_str("</tr>\n");
+}
+
+/// A bar: how much of what should be there is.
+fn share(out: &mut String, arrived: u64, missing: u64) {
+    let share = (arrived * 100).checked_div(arrived + missing).unwrap_or(100);
+    let _ = write!(
         out,
-        "<td><div class=\"bar\" role=\"img\" aria-label=\"{share} %\"><i style=\"width:{share}%\"></i></div></td></tr>"
+        "<td><div class=\"bar\" role=\"img\" aria-label=\"{share} %\"><i style=\"width:{share}%\"></i></div></td>"
     );
 }
 

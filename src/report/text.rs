@@ -109,6 +109,9 @@ impl Report {
                 Job::Forget => {}
             }
         }
+        if let Some(overall) = self.overall().filter(|_| style.watched || verbose || self.exit() != 0) {
+            let _ = writeln!(out, "{}", style.bold(&overall));
+        }
         out
     }
 

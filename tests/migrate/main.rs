@@ -15,4 +15,5 @@ mod support {
 
 mod carried;
 mod cuts;
+mod many;
 mod throttles;

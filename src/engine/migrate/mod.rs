@@ -30,6 +30,8 @@ pub struct Migrate<'a> {
     pub to: &'a Account,
     /// Where states are kept; each pair of accounts has a directory of its own below.
     pub states: &'a Path,
+    /// The most connections that each side may have, where the accounts themselves would allow more.
+    pub connections: [usize; 2],
     /// Remove from TO what homing paired there and FROM has dropped since.
     pub delete_extra: bool,
     /// The user approved what a guard would hold.
@@ -73,9 +75,10 @@ fn attempt(job: &Migrate<'_>, report: &mut AccountReport) -> Result<()> {
     observe::note_agreement(&state)?;
 
     let serial = courtesy::is_serial(&state)?;
-    let [from, to] = [job.from, job.to].map(|account| {
+    let [from, to] = [(job.from, job.connections[0]), (job.to, job.connections[1])].map(|(account, most)| {
         Imap::new(imap::Options {
             serial,
+            connections: most.min(account.server.connections),
             ..imap_options(account, job.states, &job.stop)
         })
     });
