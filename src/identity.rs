@@ -10,6 +10,8 @@
 
 use std::ops::Range;
 
+use memchr::{memchr, memchr_iter, memchr2};
+
 use crate::model::{ContentDigest, EnvelopeKey, HeaderDigest, Identity};
 
 /// Header bytes beyond this are not looked at; hostile mail has headers of any length.
@@ -80,7 +82,8 @@ impl Digester {
             return;
         };
         self.bare_cr |= self.ends_in_cr && first != b'\n';
-        self.bare_cr |= bytes.windows(2).any(|two| two[0] == b'\r' && two[1] != b'\n');
+        self.bare_cr =
+            self.bare_cr || memchr_iter(b'\r', bytes).any(|at| bytes.get(at + 1).is_some_and(|&b| b != b'\n'));
         self.ends_in_cr = last == b'\r';
     }
 
@@ -128,13 +131,16 @@ impl Digester {
 
 /// The digest of a header block (with or without the blank line at its end), without fields that sync tools add.
 pub fn header_digest(header: &[u8]) -> HeaderDigest {
-    let mut hash = blake3::Hasher::new();
+    let mut text = Vec::with_capacity(header.len());
     for field in fields(header) {
         if TOOL_FIELDS.iter().all(|tool| field.name != *tool) {
-            hash.update(&field.name).update(b":").update(&field.value).update(b"\n");
+            text.extend_from_slice(&field.name);
+            text.push(b':');
+            fold_into(field.value, &mut text);
+            text.push(b'\n');
         }
     }
-    HeaderDigest(first_16(&hash.finalize()))
+    HeaderDigest(first_16(&blake3::hash(&text)))
 }
 
 /// The key made of Message-ID, Date, From and Subject, from a header block or just these fields of it; of a field that
@@ -143,7 +149,7 @@ pub fn envelope_key(header: &[u8]) -> Option<EnvelopeKey> {
     let mut found: [Option<Vec<u8>>; KEY_FIELDS.len()] = Default::default();
     for field in fields(header) {
         if let Some(at) = KEY_FIELDS.iter().position(|name| field.name == *name) {
-            found[at].get_or_insert(field.value);
+            found[at].get_or_insert_with(|| fold(field.value));
         }
     }
     found[0].as_ref().filter(|id| !id.is_empty())?;
@@ -158,7 +164,7 @@ pub fn envelope_key(header: &[u8]) -> Option<EnvelopeKey> {
 pub fn message_id(header: &[u8]) -> Option<Vec<u8>> {
     fields(header)
         .find(|field| field.name == KEY_FIELDS[0])
-        .map(|field| field.value)
+        .map(|field| fold(field.value))
 }
 
 /// The content digest of a whole message in memory.
@@ -175,22 +181,12 @@ pub fn marks_size(header: &[u8]) -> u64 {
 
 /// The fields with which sync tools marked a copy, line ends included.
 fn copy_marks(header: &[u8]) -> impl Iterator<Item = Range<usize>> + '_ {
-    let mut at = 0;
-    let mut lines = header.split_inclusive(|&b| b == b'\n').peekable();
-    std::iter::from_fn(move || {
-        let first = lines.next()?;
-        let start = at;
-        at += first.len();
-        while let Some(more) = lines.next_if(|line| matches!(line.first(), Some(b' ' | b'\t'))) {
-            at += more.len();
-        }
-        Some((first, start..at))
-    })
-    .filter(|(first, _)| {
-        let name = first.split(|&b| b == b':').next().unwrap_or_default().trim_ascii_end();
+    raw_fields(header).filter(|range| {
+        let field = &header[range.clone()];
+        let name = &field[..memchr2(b':', b'\n', field).unwrap_or(field.len())];
+        let name = name.trim_ascii_end();
         COPY_MARKS.iter().any(|mark| name.eq_ignore_ascii_case(mark))
     })
-    .map(|(_, range)| range)
 }
 
 fn first_16(hash: &blake3::Hash) -> [u8; 16] {
@@ -205,46 +201,50 @@ fn header_end(bytes: &[u8], from: usize) -> Option<usize> {
     if matches!(bytes, [b'\n', ..] | [b'\r', b'\n', ..]) {
         return Some(0);
     }
-    (from..bytes.len()).find_map(|i| match &bytes[i..] {
-        [b'\n', b'\n', ..] | [b'\n', b'\r', b'\n', ..] => Some(i + 1),
-        _ => None,
-    })
+    let ends = memchr_iter(b'\n', bytes.get(from..)?).map(|at| from + at + 1);
+    ends.into_iter()
+        .find(|&end| matches!(bytes[end..], [b'\n', ..] | [b'\r', b'\n', ..]))
 }
 
-/// A header field in folded form.
-struct Field {
+/// A header field: its name in folded form, its value as it stands there.
+struct Field<'a> {
     name: Vec<u8>,
-    value: Vec<u8>,
+    value: &'a [u8],
 }
 
-fn fields(header: &[u8]) -> impl Iterator<Item = Field> + '_ {
+fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
     let header = &header[..header.len().min(HEADER_LIMIT)];
     let header = &header[..header_end(header, 0).unwrap_or(header.len())];
-    let mut lines = header.split(|&b| b == b'\n').peekable();
-    std::iter::from_fn(move || {
-        let mut field = lines.next()?.to_vec();
-        while let Some(more) = lines.next_if(|line| matches!(line.first(), Some(b' ' | b'\t'))) {
-            field.extend_from_slice(more);
-        }
-        Some(field)
-    })
-    .filter_map(|line| {
-        let colon = line.iter().position(|&b| b == b':').unwrap_or(line.len());
-        let (name, value) = line.split_at(colon);
-        let name = fold(name).to_ascii_lowercase();
-        let value = fold(value.get(1..).unwrap_or_default());
-        (!name.is_empty() || !value.is_empty()).then_some(Field { name, value })
+    raw_fields(header).filter_map(|range| {
+        let field = &header[range];
+        let colon = memchr(b':', field).unwrap_or(field.len());
+        let (name, value) = (fold(&field[..colon]), field.get(colon + 1..).unwrap_or_default());
+        let name = name.to_ascii_lowercase();
+        (!name.is_empty() || !fold(value).is_empty()).then_some(Field { name, value })
     })
 }
 
-/// Bytes as they look on the most lossy server, white space collapsed and trimmed.
+/// Where the fields of a header block lie, lines that continue them and line ends included.
+fn raw_fields(header: &[u8]) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut from = 0;
+    let ends = memchr_iter(b'\n', header).map(|at| at + 1).chain([header.len()]);
+    ends.filter(|&end| !matches!(header.get(end), Some(b' ' | b'\t')))
+        .map(move |end| std::mem::replace(&mut from, end)..end)
+}
+
+/// Bytes as they look on the most lossy server, unfolded, white space collapsed and trimmed.
 fn fold(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
-    let mut gap = false;
+    fold_into(bytes, &mut out);
+    out
+}
+
+fn fold_into(bytes: &[u8], out: &mut Vec<u8>) {
+    let (start, mut gap) = (out.len(), false);
     for &b in bytes {
         match b {
-            b'\r' | 0 => {}
-            b' ' | b'\t' => gap = !out.is_empty(),
+            b'\r' | b'\n' | 0 => {}
+            b' ' | b'\t' => gap = out.len() > start,
             _ => {
                 if std::mem::take(&mut gap) {
                     out.push(b' ');
@@ -253,7 +253,6 @@ fn fold(bytes: &[u8]) -> Vec<u8> {
             }
         }
     }
-    out
 }
 
 #[cfg(test)]

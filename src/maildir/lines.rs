@@ -4,6 +4,8 @@
 //! programs expect in a Maildir; but only where turning LF back to CRLF gives the very same bytes. A message with a bare
 //! CR or a bare LF is stored verbatim.
 
+use memchr::memchr2;
+
 /// Turns what is on disk into canonical form: each lone LF becomes CRLF. Takes pieces cut anywhere.
 #[derive(Debug, Default)]
 pub(super) struct ToCanonical {
@@ -57,10 +59,7 @@ impl ToDisk {
                 after_cr = false;
                 continue;
             }
-            let end = rest
-                .iter()
-                .position(|&b| b == b'\r' || b == b'\n')
-                .unwrap_or(rest.len());
+            let end = memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
             out.extend_from_slice(&rest[..end]);
             match rest.get(end) {
                 None => break,
