@@ -29,6 +29,7 @@ pub mod imap;
 pub mod maildir;
 pub mod model;
 pub mod pace;
+mod pause;
 pub mod plan;
 pub mod progress;
 pub mod report;

@@ -46,7 +46,7 @@ impl Bar {
         match event {
             Event::Looking => self.0.set_message("looking at both sides"),
             Event::Planned(plan) => {
-                self.0.set_length(size(plan));
+                self.0.set_length(self.0.position() + size(plan));
                 self.0.set_message("");
                 self.0.set_style(style(
                     "{prefix:.bold} {bar:30.cyan/dim} {human_pos} of {human_len} {eta:.dim}",

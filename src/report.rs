@@ -215,6 +215,22 @@ impl Counts {
     }
 }
 
+impl std::ops::Add for Counts {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            added: self.added + more.added,
+            flags: self.flags + more.flags,
+            moved: self.moved + more.moved,
+            removed: self.removed + more.removed,
+            mailboxes_created: self.mailboxes_created + more.mailboxes_created,
+            mailboxes_removed: self.mailboxes_removed + more.mailboxes_removed,
+            mailboxes_renamed: self.mailboxes_renamed + more.mailboxes_renamed,
+        }
+    }
+}
+
 /// Removals that a guard holds back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldBack {

@@ -425,7 +425,8 @@ pub enum Done {
     Deleted,
     /// It could not be done for these messages (none named: for the whole job).
     Failed(IdSet, Failure),
-    /// It may or may not have been done for these messages: the connection was lost before the answer.
+    /// It may or may not have been done for these messages: the connection was lost before the answer. Whoever looks again
+    /// finds out, so its [`Retry`](crate::error::Retry) is `Now`.
     Unknown(IdSet, Failure),
     /// The job is over; the last answer with its ticket.
     Finished,

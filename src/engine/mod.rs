@@ -4,6 +4,7 @@
 //! `sync` opens an account's stores and state, and makes the report.
 
 pub mod account;
+mod again;
 pub mod backup;
 mod contents;
 mod courtesy;
@@ -25,7 +26,7 @@ pub mod verify;
 
 use std::collections::BTreeMap;
 
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, Retry};
 use crate::execute::{self, Outcome, Scene, Spell};
 use crate::model::{MailboxPath, Role, Side};
 use crate::pace::Pace;
@@ -33,6 +34,7 @@ use crate::plan::{self, Adoption, Input, Limits, Plan, Policy};
 use crate::state::{ProblemKey, State, now};
 use crate::store::{Stop, Store};
 
+use again::Tried;
 use observe::Observation;
 
 /// What the two sides call their mailboxes, and which of them matter.
@@ -113,19 +115,18 @@ pub struct Finished {
 
 /// Does a job. `Err` means that the account could not go on; what was done until then is in the books and in the result.
 pub fn run(job: &Job<'_>) -> (Finished, Result<()>) {
-    let mut finished = Finished::default();
-    let result = steps(job, &mut finished);
-    (finished, result)
+    again::passes(job, steps)
 }
 
-fn steps(job: &Job<'_>, finished: &mut Finished) -> Result<()> {
+/// One pass: looks, plans, does. What `tried` names was refused by an earlier pass of this run.
+fn steps(job: &Job<'_>, tried: &Tried, finished: &mut Finished) -> Result<()> {
     (job.watch)(Event::Looking);
     if !job.dry_run {
         quiet::wait(job)?;
         let names = survey::names(job.state)?;
-        finished.outcome.paired += execute::recover(job.state, job.stores, &names, job.run)?;
+        finished.outcome.paired += execute::recover(job.state, job.stores, &names)?;
     }
-    let mut seen = observe::observe(job)?;
+    let mut seen = observe::observe(job, tried)?;
     let input = input(job, &mut seen)?;
     finished.plan = plan::plan(&input);
     let gaps = plan::gaps(&input, &finished.plan);
@@ -192,7 +193,9 @@ fn note_failures(job: &Job<'_>, seen: &Observation, finished: &mut Finished) -> 
         job.state.settle_account(side)?;
     }
     for (key, failure) in &seen.failures {
-        job.state.add_problem(*key, failure)?;
+        if failure.retry != Retry::Now {
+            job.state.add_problem(*key, failure)?;
+        }
         finished.outcome.failures.push((*key, failure.clone()));
     }
     for (mailbox, side, _) in &seen.checkpoints {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::again::Tried;
 use super::survey::{self, Candidate};
 use super::{Job, identify};
 use crate::error::{Failure, Result};
@@ -50,8 +51,8 @@ impl Observation {
     }
 }
 
-/// Looks at everything in scope.
-pub(super) fn observe(job: &Job<'_>) -> Result<Observation> {
+/// Looks at everything in scope. New messages that were `tried` rest.
+pub(super) fn observe(job: &Job<'_>, tried: &Tried) -> Result<Observation> {
     let mailboxes = survey::mailboxes(job)?;
     let mut seen = Observation {
         failures: mailboxes.failures,
@@ -65,7 +66,7 @@ pub(super) fn observe(job: &Job<'_>) -> Result<Observation> {
         judge(candidate, &mut heard, &mut seen);
     }
     for candidate in &candidates {
-        let view = view(job.state, candidate, &mut heard)?;
+        let view = view(job.state, candidate, &mut heard, tried)?;
         seen.names.insert(candidate.id, names(candidate));
         seen.views.push(view);
     }
@@ -324,7 +325,12 @@ fn judge(candidate: &mut Candidate, heard: &mut HashMap<(MailboxId, Side), Heard
 }
 
 /// Puts together what is new, what waited, and what the base knows.
-fn view(state: &State, candidate: &Candidate, heard: &mut HashMap<(MailboxId, Side), Heard>) -> Result<View> {
+fn view(
+    state: &State,
+    candidate: &Candidate,
+    heard: &mut HashMap<(MailboxId, Side), Heard>,
+    tried: &Tried,
+) -> Result<View> {
     let mut touched: BTreeMap<PairId, Touched> = BTreeMap::new();
     let mut added: [IdSet; 2] = Default::default();
     let mut touch = |pair: Pair, side: Side, now: Now| {
@@ -334,7 +340,7 @@ fn view(state: &State, candidate: &Candidate, heard: &mut HashMap<(MailboxId, Si
         });
         entry.now[side as usize] = now;
     };
-    let resting = add_pending(state, candidate.id, &mut added, &mut touch)?;
+    let resting = add_pending(state, candidate.id, tried, &mut added, &mut touch)?;
     for side in Side::BOTH {
         let at = side as usize;
         if let Some(heard) = heard.remove(&(candidate.id, side)) {
@@ -400,13 +406,15 @@ fn count_pairs(state: &State, views: &mut [View]) -> Result<()> {
 fn add_pending(
     state: &State,
     mailbox: MailboxId,
+    tried: &Tried,
     added: &mut [IdSet; 2],
     touch: &mut impl FnMut(Pair, Side, Now),
 ) -> Result<[IdSet; 2]> {
     let now = now();
     let mut resting: [IdSet; 2] = Default::default();
     for pending in state.pending(mailbox)? {
-        let due = pending.next_try.is_none_or(|next| next <= now);
+        let rests = tried.contains(&(mailbox, pending.side, pending.id));
+        let due = !rests && pending.next_try.is_none_or(|next| next <= now);
         match pending.kind {
             PendingKind::Added => {
                 let list = if due { &mut *added } else { &mut resting };

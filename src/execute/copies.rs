@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::moves::Batch;
 use super::notes::one;
 use super::{Executor, deeds};
-use crate::error::{Kind, Result};
+use crate::error::{Failure, Result};
 use crate::model::{Gone, Half, Id, IdSet, MailboxId, Pair, PairId, Side};
 use crate::plan::{Action, Source, Step, Twin};
 use crate::state::{IntentKind, ProblemKey};
@@ -86,18 +86,10 @@ impl Executor<'_> {
                 }
             }
             Done::Gone(ids) | Done::Differs(ids) => self.copies_wait(batch, &ids)?,
-            Done::Failed(ids, failure) | Done::Unknown(ids, failure) => {
-                batch.unknown |= failure.kind == Kind::Temporary;
-                let ids = if ids.is_empty() { batch.ids() } else { ids };
-                let (to, other) = (batch.to, batch.on.other());
-                let waiting: Vec<Id> = ids
-                    .iter()
-                    .filter_map(|id| batch.open.get(&id).map(|(twin, _)| twin.id))
-                    .collect();
-                self.copies_wait(batch, &ids)?;
-                for id in waiting {
-                    self.fail(ProblemKey::Message(to, other, id), failure.clone())?;
-                }
+            Done::Failed(ids, failure) => self.copies_failed(batch, ids, &failure)?,
+            Done::Unknown(ids, failure) => {
+                batch.unknown = true;
+                self.copies_failed(batch, ids, &failure)?;
             }
             Done::Finished => {
                 let rest = batch.ids();
@@ -143,6 +135,20 @@ impl Executor<'_> {
             [&twin.flags, &carried]
         };
         self.merge_late(&pair, now)
+    }
+
+    fn copies_failed(&mut self, batch: &mut Batch<(Twin, Pair)>, ids: IdSet, failure: &Failure) -> Result<()> {
+        let ids = if ids.is_empty() { batch.ids() } else { ids };
+        let (to, other) = (batch.to, batch.on.other());
+        let waiting: Vec<Id> = ids
+            .iter()
+            .filter_map(|id| batch.open.get(&id).map(|(twin, _)| twin.id))
+            .collect();
+        self.copies_wait(batch, &ids)?;
+        for id in waiting {
+            self.fail(ProblemKey::Message(to, other, id), failure.clone())?;
+        }
+        Ok(())
     }
 
     fn copies_wait(&mut self, batch: &mut Batch<(Twin, Pair)>, ids: &IdSet) -> Result<()> {

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::error::{Failure, Reach, Result};
+use crate::error::{Failure, Reach, Result, Retry};
 use crate::model::{Envelope, Gone, Id, IdSet, Mailbox, MailboxId, MailboxPath, RawName, Side};
 use crate::pace::Pace;
 use crate::plan::{Action, Phase, Plan, Policy, Step};
@@ -196,7 +196,8 @@ impl Executor<'_> {
         self.scene.names.get(&id)?.mailbox(id, side)
     }
 
-    /// Records that something could not be done. What reaches the account is told once, not for each of its messages.
+    /// Records that something could not be done. What reaches the account is told once, not for each of its messages; what
+    /// another look in this run may settle gets into the books only when it did not.
     fn fail(&mut self, key: ProblemKey, failure: Failure) -> Result<()> {
         let key = match (failure.reach, key) {
             (Reach::Account, ProblemKey::Message(_, side, _) | ProblemKey::Mailbox(_, side)) => {
@@ -206,7 +207,9 @@ impl Executor<'_> {
             _ => key,
         };
         if self.outcome.failures.iter().all(|(known, _)| *known != key) {
-            self.scene.state.add_problem(key, &failure)?;
+            if failure.retry != Retry::Now {
+                self.scene.state.add_problem(key, &failure)?;
+            }
             self.outcome.failures.push((key, failure));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! After a dirty stop: settles each open intent by looking.
+//! After a dirty stop or a lost connection: settles each open intent by looking.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,19 @@ use crate::model::{Half, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
 use crate::state::{IntentKind, State, now};
 use crate::store::{Delivered, IntentId, Store};
 
-/// Adopts what arrived under intents that a cut run left open, and closes those of which nothing can be under way any
+/// Adopts what arrived under intents that were left open, and closes those of which nothing can be under way any
 /// more. What did not arrive is told as new again by the source and is sent again.
 ///
 /// What may have been sent to a server is recognised by its content, since in a mailbox with unpaired mail on both sides
 /// nothing is uploaded before what is there was compared. Its intent stays open for a while, so that what the dead
 /// client's session does later is known again too.
-pub fn recover(state: &State, stores: [&dyn Store; 2], names: &BTreeMap<MailboxId, Names>, run: i64) -> Result<u64> {
+pub fn recover(state: &State, stores: [&dyn Store; 2], names: &BTreeMap<MailboxId, Names>) -> Result<u64> {
     let mut adopted = 0;
     for side in Side::BOTH {
         let open: Vec<_> = state
             .open_intents()?
             .into_iter()
-            .filter(|intent| intent.side == side && intent.run != run)
+            .filter(|intent| intent.side == side)
             .collect();
         let places: Vec<(IntentId, Mailbox)> = open
             .iter()

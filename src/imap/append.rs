@@ -65,7 +65,7 @@ impl Upload {
 
     fn unknown(self, failure: &Failure, answers: &Answers) {
         let id = self.head.id;
-        let failure = Failure::message(failure.what.clone());
+        let failure = Failure::message(failure.what.clone()).retry(Retry::Now);
         answers.send(self.ticket, Done::Unknown(IdSet::range(id..=id), failure));
     }
 
@@ -340,9 +340,8 @@ impl Line<'_, '_> {
 
 fn refusal(upload: &Upload, reply: &Reply) -> Failure {
     let what = format!("the server does not take it: {}", reply.text);
-    if reply.code.is("TRYCREATE") || reply.code.is("NONEXISTENT") {
-        // RFC 9051 §6.3.12
-        return Failure::mailbox("the mailbox is not there any more");
+    if quirks::is_about_a_missing_mailbox(reply) {
+        return Failure::mailbox("the mailbox is not there any more").retry(Retry::Now);
     }
     if reply.code.is("OVERQUOTA") {
         return Failure::message(what).hint(MAKE_ROOM);
@@ -491,7 +490,7 @@ mod tests {
             ),
             (
                 "$ NO [TRYCREATE] gone",
-                "5 failed later: the mailbox is not there any more",
+                "5 failed now: the mailbox is not there any more",
             ),
             ("CUT", "5 unknown"),
         ] {

@@ -10,6 +10,7 @@ use super::command::Command;
 use super::crew::{self, Queue, Task};
 use super::pipeline::{Event, Pipeline};
 use super::pool::{Account, Lease};
+use super::quirks;
 use super::response::{Reply, Status};
 use super::retry::Tries;
 use super::slot::{Next, Rung, Slot};
@@ -209,6 +210,7 @@ impl<'a, 's> Worker<'a, 's> {
         }
         let doing = if opens { "opened" } else { "listed" };
         let failure = Failure::mailbox(format!("the mailbox cannot be {doing}: {}", reply.text));
+        let failure = failure.retry(quirks::retry_mailbox(reply));
         self.tell(slot.id(), vec![Seen::Partial(failure)]);
         Ok(())
     }
@@ -221,6 +223,7 @@ impl<'a, 's> Worker<'a, 's> {
         let oldest = slots.len().saturating_sub(1);
         for (n, (_, mut slot)) in slots.into_iter().enumerate() {
             slot.attempts += u32::from(n == oldest);
+            slot.restart();
             if slot.attempts < ATTEMPTS {
                 self.again.push(slot);
             } else {

@@ -26,7 +26,7 @@ pub(super) fn tree(account: &Account, conn: &mut Conn, job: WriteJob, answers: &
         Ok(Ok(done)) => (done, Ok(())),
         Ok(Err(failure)) => (Done::Failed(IdSet::new(), failure), Ok(())),
         Err(lost) => {
-            let failure = Failure::mailbox(lost.what.clone());
+            let failure = Failure::mailbox(lost.what.clone()).retry(Retry::Now);
             (Done::Unknown(IdSet::new(), failure), Err(lost))
         }
     };

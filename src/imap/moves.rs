@@ -7,11 +7,12 @@ use super::command::{Command, portions};
 use super::conn::Conn;
 use super::pipeline::{Event, Pipeline};
 use super::proof::{Glance, Look, Proof, prove, still_there, unseen};
+use super::quirks;
 use super::remove;
 use super::response::{Data, Reply};
 use super::wire::Keep;
 use super::write::{Place, open};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, Retry};
 use crate::model::{Id, IdSet, Known, RawName};
 use crate::store::{Done, Ticket};
 
@@ -58,7 +59,7 @@ pub(super) fn transfer(place: &Place<'_>, conn: &mut Conn, transfer: &mut Transf
         if let Err(failure) = outcome {
             // It was sent, and nobody knows how far it got: never again (DESIGN 8a, "OK is not proof").
             place.answers.about(ticket, same, |ids| {
-                Done::Unknown(ids, Failure::message(failure.what.clone()))
+                Done::Unknown(ids, Failure::message(failure.what.clone()).retry(Retry::Now))
             });
             return Err(failure);
         }
@@ -125,7 +126,7 @@ fn arrived(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, pairs: &Pair
         Ok(expunged) => expunged,
         Err(failure) => {
             send(of(&all), Done::Copied);
-            let why = Failure::message(failure.what.clone());
+            let why = Failure::message(failure.what.clone()).retry(Retry::Now);
             return place.answers.about(ticket, all, |ids| Done::Unknown(ids, why));
         }
     };
@@ -174,7 +175,8 @@ fn send(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, verb: &str, ids
                 if !reply.is_ok() {
                     let named: IdSet = portion.iter().filter(|id| sent.pairs.contains_key(id)).collect();
                     sent.refused = sent.refused.union(&portion.difference(&named));
-                    sent.why = Failure::message(format!("the server does not take it over there: {}", reply.text));
+                    let why = Failure::message(format!("the server does not take it over there: {}", reply.text));
+                    sent.why = why.retry(quirks::retry_mailbox(&reply));
                 }
             }
         }
@@ -326,7 +328,7 @@ mod tests {
         assert_eq!(
             outcomes,
             [
-                "4 failed later: the server does not take it over there: no such mailbox",
+                "4 failed now: the server does not take it over there: no such mailbox",
                 "finished"
             ]
         );

@@ -45,6 +45,20 @@ pub(super) fn patience(reply: &Reply) -> Option<Patience> {
     told.map(Patience::For).or_else(|| overrun.then_some(Patience::Some))
 }
 
+/// Whether a mailbox is refused because it is not there (RFC 5530 §3, RFC 9051 §6.3.12): whoever listed it lists again.
+pub(super) fn is_about_a_missing_mailbox(reply: &Reply) -> bool {
+    !reply.is_ok() && (reply.code.is("NONEXISTENT") || reply.code.is("TRYCREATE"))
+}
+
+/// When a refusal that has to do with a mailbox may be worth another look.
+pub(super) fn retry_mailbox(reply: &Reply) -> Retry {
+    if is_about_a_missing_mailbox(reply) {
+        Retry::Now
+    } else {
+        Retry::Later
+    }
+}
+
 /// Whether a refused message will be refused again: a code says so, or words of servers that send none. Cyrus: "Message
 /// contains NUL characters", "… bare newlines", "… invalid header".
 pub(super) fn is_about_the_message(reply: &Reply) -> bool {

@@ -3,14 +3,14 @@
 //! A lost connection is opened again by [`Tries`]; a refusal that passes by itself is waited for by [`Account::rest`].
 //! What the server asks for goes before what we would do. Waits grow, and no two clients wait equally long.
 
-use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::pool::Account;
 use super::quirks::{self, Patience};
 use super::response::Reply;
 use super::wire::stopped;
 use crate::error::{Failure, Kind, Result, Retry};
+use crate::pause;
 
 /// How often in a row a connection may be lost before the account gives up: a computer that wakes up needs some seconds to
 /// find its network again.
@@ -52,7 +52,7 @@ impl Tries {
         match self.0 - u32::from(account.was_reached()) {
             0 if account.is_stopped() => Err(stopped()),
             0 => Ok(()),
-            nth => account.pause(grown(FIRST_WAIT, 2, nth - 1)),
+            nth => account.pause(grown(2, nth - 1)),
         }
     }
 }
@@ -64,7 +64,7 @@ impl Account {
     pub(super) fn rest(&self, reply: &Reply, nth: u32) -> Result<bool> {
         match quirks::patience(reply) {
             None => Ok(false),
-            Some(Patience::Some) => self.pause(grown(FIRST_WAIT, 4, nth.saturating_sub(1))).map(|()| true),
+            Some(Patience::Some) => self.pause(grown(4, nth.saturating_sub(1))).map(|()| true),
             Some(Patience::For(wait)) if wait <= LONGEST_REST => self.pause(wait).map(|()| true),
             Some(Patience::For(wait)) => {
                 let wait = wait.min(LONGEST_ABSENCE);
@@ -80,42 +80,13 @@ impl Account {
 
     /// Waits, unless the user wants to stop.
     pub(super) fn pause(&self, how_long: Duration) -> Result<()> {
-        let end = Instant::now() + how_long;
-        loop {
-            if self.is_stopped() {
-                return Err(stopped());
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            std::thread::sleep(left.min(Duration::from_millis(100)));
+        if pause::pause(how_long, &self.options.stop) {
+            return Ok(());
         }
+        Err(stopped())
     }
 }
 
-/// `first`, grown by `factor` so many times, at most [`LONGEST_REST`], and a quarter more or less by chance: those who
-/// were thrown out together do not come back together.
-fn grown(first: Duration, factor: u32, times: u32) -> Duration {
-    let grown = first.saturating_mul(factor.saturating_pow(times)).min(LONGEST_REST);
-    // The only source of chance in the standard library.
-    let chance = RandomState::new().hash_one(times) % 512;
-    grown.mul_f64(0.75 + chance as f64 / 1024.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_grow_to_a_limit_and_differ() {
-        for (times, least, most) in [(0, 375, 625), (1, 750, 1250), (4, 6000, 10_000), (30, 22_500, 37_500)] {
-            let waits: Vec<u128> = (0..20).map(|_| grown(FIRST_WAIT, 2, times).as_millis()).collect();
-            assert!(
-                waits.iter().all(|wait| (least..=most).contains(wait)),
-                "{times}: {waits:?}"
-            );
-            assert!(waits.iter().any(|wait| *wait != waits[0]), "{times}: {waits:?}");
-        }
-    }
+fn grown(factor: u32, times: u32) -> Duration {
+    pause::grown(FIRST_WAIT, factor, times, LONGEST_REST)
 }

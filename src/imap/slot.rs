@@ -92,6 +92,12 @@ impl<'s> Slot<'s> {
         self.flags.clear();
     }
 
+    /// The connection was lost: all is told again over another one, also what could not be read on this.
+    pub(super) fn restart(&mut self) {
+        self.second = false;
+        self.tainted = false;
+    }
+
     fn best_rung(&self, conn: &Conn) -> Rung {
         let ids = if conn.capabilities.has("ESEARCH") {
             Rung::Ids

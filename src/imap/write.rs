@@ -14,6 +14,7 @@ use super::moves::{self, Transfer};
 use super::pipeline::{Event, Pipeline};
 use super::pool::{Account, Holds, Lease};
 use super::proof::Glance;
+use super::quirks;
 use super::remove::{self, Removal};
 use super::response::Reply;
 use super::retry::Tries;
@@ -357,10 +358,8 @@ fn opened(
         (selected, reply) = select(conn, mailbox)?;
     }
     if !reply.is_ok() {
-        return Ok(Err(Failure::mailbox(format!(
-            "the mailbox cannot be opened: {}",
-            reply.text
-        ))));
+        let what = format!("the mailbox cannot be opened: {}", reply.text);
+        return Ok(Err(Failure::mailbox(what).retry(quirks::retry_mailbox(&reply))));
     }
     selected.note_code(&reply);
     selected.settle();
@@ -375,7 +374,7 @@ fn opened(
     let expected = memory.expected(mailbox);
     if expected.is_none() || expected != selected.validity {
         let what = "the mailbox is not the one that was looked at: it was replaced meanwhile";
-        return Ok(Err(Failure::mailbox(what)));
+        return Ok(Err(Failure::mailbox(what).retry(Retry::Now)));
     }
     Ok(Ok(selected))
 }

@@ -134,7 +134,7 @@ fn asked_to_stop_anywhere() {
 #[test]
 fn executed_amid_what_comes_next() {
     walk(&Setup::default(), Tolerance::NONE, |when| {
-        let late = [1, 4, 12].map(What::ExecuteAmidNext);
+        let late = [1, 4, 12, 30].map(What::ExecuteAmidNext);
         if before(when) { late.into() } else { vec![] }
     });
 }
