@@ -16,7 +16,8 @@ pub use list::Shard;
 
 /// Copy an account's mail to another server, as often as you like, with a verdict at the end
 ///
-/// Every mailbox of FROM goes to TO with its messages, flags, keywords and dates. FROM is only read. What TO holds
+/// Every mailbox of FROM goes to TO with its messages, flags, keywords and dates, and is subscribed to where it was.
+/// FROM is only read. What TO holds
 /// already, from an earlier run or from another program, is recognised by its content and not sent again; what TO has of
 /// its own stays as it is. A later run sends what has changed on FROM since: new messages, flags, moves. So a migration
 /// can begin days before the change and end with a short last run.

@@ -6,7 +6,7 @@
 //! | `wire` `token` `response` `code` `date` `command` | bytes, lines, answers, commands |
 //! | `conn` `pipeline` `pool` `crew` | commands in flight, connections, workers |
 //! | `retry` `trust` `meter` | what is tried again and when, what the server bears |
-//! | `names` `survey` | which mailboxes there are |
+//! | `names` `survey` `subscriptions` | which mailboxes there are |
 //! | `selected` `changes` `slot` `reading` `envelopes` `fetch` | what is in them |
 //! | `write` `append` `sought` `marks` `proof` `remove` `moves` `mailboxes` | changing it |
 //! | `quiet` | waiting for what a dead run had sent |
@@ -59,6 +59,7 @@ mod selected;
 mod slot;
 mod sought;
 mod store;
+mod subscriptions;
 mod survey;
 mod tls;
 mod token;

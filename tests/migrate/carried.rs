@@ -102,6 +102,31 @@ fn later_runs_send_the_difference() {
 }
 
 #[test]
+fn subscriptions_are_carried_over_once() {
+    let scene = Scene::unlike();
+    scene.on_from(|from| {
+        from.create("Work");
+        from.create("Shown/too");
+        from.subscribed
+            .extend(["INBOX", "Shown/too", "Gone"].map(str::to_owned));
+    });
+    scene.on_to(|to| {
+        to.create("INBOX.Shown");
+        to.create("INBOX.Shown.too");
+        to.subscribed.clear();
+    });
+    scene.migrate_ok(&[]);
+    // What homing makes is shown; what FROM never had is not.
+    let subscribed = || scene.on_to(|to| to.subscribed.iter().cloned().collect::<Vec<_>>());
+    assert_eq!(subscribed(), ["INBOX", "INBOX.Shown.too", "INBOX.Work"]);
+    scene.assert_idle();
+    scene.on_to(|to| to.subscribed.remove("INBOX.Shown.too"));
+    scene.on_from(|from| from.subscribed.insert("Shown".into()));
+    scene.migrate_ok(&[]);
+    assert_eq!(subscribed(), ["INBOX", "INBOX.Work"], "TO's own wish stands");
+}
+
+#[test]
 fn a_large_removal_is_held_back() {
     let scene = Scene::unlike();
     scene.on_from(|from| {

@@ -38,16 +38,20 @@ fn arrived(run: &Run) -> u64 {
 
 #[test]
 fn a_day_s_bytes_are_used_up_and_a_later_day_goes_on() {
-    // What was asked for still comes, so a limit on what comes is met less closely.
-    for (side, way, days) in [("new", "go to the server", 2), ("personal", "come from the server", 1)] {
+    for (side, way) in [("new", "go to the server"), ("personal", "come from the server")] {
         let mut scene = scene("max-bytes = { up = \"1.5MB\" }");
         if side == "personal" {
             scene.configure_to("");
             scene.world.set("max-bytes", "{ down = \"1.5MB\" }");
         }
-        let mut before = 0;
-        for _ in 0..days {
+        let (mut before, mut days) = (0, 0);
+        loop {
             let run = scene.migrate(&[]);
+            if run.exit == 0 {
+                assert_eq!(run.count("right", "added"), COUNT as u64 - before);
+                break;
+            }
+            days += 1;
             assert_eq!(run.exit, 75, "{run:#?}");
             let told = &run.problems()[0]["what"];
             let wanted = format!("the 1.5 MB that may {way} within 24 hours are used up");
@@ -65,8 +69,8 @@ fn a_day_s_bytes_are_used_up_and_a_later_day_goes_on() {
             assert!(called <= 1, "{called} connections");
             a_day_later(&scene, side);
         }
-        let run = scene.migrate_ok(&[]);
-        assert_eq!(run.count("right", "added"), COUNT as u64 - before);
+        // What was asked for still comes, so a limit on what comes is met less closely.
+        assert!((1..=2).contains(&days), "{days} days were not enough");
         a_day_later(&scene, side);
         scene.assert_same(&[]);
         scene.assert_idle();

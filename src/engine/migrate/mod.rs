@@ -2,6 +2,7 @@
 //! away what it paired there and FROM has dropped since. The same engine as `sync`, with a state of its own.
 
 mod names;
+mod subscriptions;
 mod verdict;
 
 use std::path::Path;
@@ -110,6 +111,11 @@ fn carry(job: &Migrate<'_>, state: &State, stores: [&Imap; 2], run: i64, report:
         return result;
     }
     let is_complete = result.is_ok() && !finished.outcome.stopped;
+    if is_complete {
+        report
+            .problems
+            .extend(subscriptions::carry(state, stores, &names, &surveys[0])?);
+    }
     let books = verdict::Books {
         state,
         stores,
