@@ -1,84 +1,128 @@
 //! What it costs to pair again, against a fresh pull in the same run: the state deleted, the UIDVALIDITY changed, a
-//! Maildir that mbsync filled. `cargo bench --bench repair`; `MESSAGES=1000` takes less mail. Nothing here is asserted but
-//! that no body crosses the wire.
+//! Maildir that mbsync filled. `cargo bench --bench repair`; `MESSAGES=1000` and `DELAYS=0,100` measure less. The mail is
+//! that of `make bench`; at 0 ms there is no proxy. Nothing here is asserted but that no message crosses the wire.
+//!
+//! The floor of each is what the server alone takes to tell, over one connection, what the messages are known by. A server
+//! that changed its UIDVALIDITY has lost its caches too, and reads each message.
 
 #[path = "../tests/support"]
 #[allow(dead_code, unreachable_pub, unused_imports, clippy::pedantic)] // what the tests use
 mod support {
     pub(crate) mod dovecot;
+    pub(crate) mod mail;
     pub(crate) mod proxy;
     pub(crate) mod raw;
+    pub(crate) mod server;
     pub(crate) mod witness;
     pub(crate) mod world;
 }
 
+#[path = "peers/account.rs"]
+#[allow(dead_code)]
+mod account;
+
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::dovecot::Dovecot;
 use support::proxy::Proxy;
-use support::raw::Raw;
-use support::world::{ACCOUNT, Chance, Run, World, local, mails};
-
-/// Round trips that the proxy adds, in milliseconds.
-const DELAYS: [u64; 2] = [0, 20];
+use support::world::{ACCOUNT, Run, World, local};
 
 /// What is lost or strange before a run.
 type Repair = (&'static str, fn(&World, &Path));
 
+const VALIDITY: &str = "UIDVALIDITY changed";
+
 const REPAIRS: [Repair; 3] = [
     ("state deleted", |world, _| drop_state(world)),
-    ("UIDVALIDITY changed", |_, kept| change_validity(kept)),
+    (VALIDITY, |_, kept| change_validity(kept)),
     ("adopted from mbsync", |world, _| disguise(world)),
 ];
 
 fn main() {
     let Some(dovecot) = Dovecot::shared() else { return };
-    let messages = std::env::var("MESSAGES")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(10_000);
+    let messages = numbers("MESSAGES", &[10_000])[0];
     println!("{messages} messages in one mailbox, release build\n");
-    println!("| round trip | what | time | of a fresh pull | round trips | received |");
-    println!("|---|---|---|---|---|---|");
-    for delay in DELAYS {
-        let user = format!("repair-{delay}");
-        let mails = mails::mails(1, messages, &mut Chance::new(7));
-        Raw::connect(dovecot.host, dovecot.port, &user).append_all("INBOX", &mails);
-        let proxy = Proxy::to(dovecot.port, Duration::from_micros(delay * 500));
-        let world = World::new(proxy.port, &user);
-        let pull = sync(&world, "fresh pull");
-        let tell = |what: &str, run: &Run| {
-            let traffic = proxy.take();
-            let share = 100.0 * run.took.as_secs_f64() / pull.took.as_secs_f64();
-            let (trips, received) = (traffic.round_trips, traffic.received / 1000);
-            println!(
-                "| {delay} ms | {what} | {:.2?} | {share:.0} % | {trips} | {received} kB |",
-                run.took
-            );
-            let bodies = traffic.commands.iter().filter(|line| line.contains("BODY.PEEK[]"));
-            bodies.count() + traffic.count("APPEND")
-        };
-        tell("fresh pull", &pull);
-        let kept = dovecot.mail_home(&user).join("Maildir");
-        for (what, repair) in REPAIRS {
-            repair(&world, &kept);
-            let run = sync(&world, what);
-            assert_eq!((tell(what, &run), run.changes()), (0, 0), "{what}: {run:#?}");
-            assert_eq!(local::messages(&world.maildir.join("INBOX")).len(), messages, "{what}");
+    println!("| round trip | what | seconds | of a fresh pull | floor, s | round trips | received, kB |");
+    println!("|---|---|---|---|---|---|---|");
+    account::fill(dovecot, "repair", "INBOX", 0..messages);
+    for delay in numbers("DELAYS", &[0, 20, 100]) {
+        measure(dovecot, messages, Duration::from_millis(delay));
+    }
+}
+
+fn numbers(name: &str, usual: &[u64]) -> Vec<u64> {
+    let text = std::env::var(name).unwrap_or_default();
+    let given: Vec<u64> = text.split(',').filter_map(|word| word.trim().parse().ok()).collect();
+    if given.is_empty() { usual.to_vec() } else { given }
+}
+
+fn measure(dovecot: &Dovecot, messages: u64, delay: Duration) {
+    let user = format!("repair-{}", delay.as_millis());
+    account::copy(dovecot, "repair", &user);
+    let proxy = (!delay.is_zero()).then(|| Proxy::to(dovecot.port, delay / 2));
+    let port = proxy.as_ref().map_or(dovecot.port, |proxy| proxy.port);
+    let world = World::new(port, &user);
+    let pull = sync(&world, "fresh pull");
+    let tell = |what: &str, run: &Run, floor: Option<Duration>| {
+        let share = 100.0 * run.took.as_secs_f64() / pull.took.as_secs_f64();
+        let wire = |what: &str| run.account()["wire"][what].as_u64().unwrap_or_default();
+        let floor = floor.map_or_else(|| "–".to_owned(), |floor| format!("{:.2}", floor.as_secs_f64()));
+        println!(
+            "| {} ms | {what} | {:.2} | {share:.0} % | {floor} | {} | {} |",
+            delay.as_millis(),
+            run.took.as_secs_f64(),
+            wire("round_trips"),
+            wire("bytes_in") / 1000
+        );
+    };
+    tell("fresh pull", &pull, None);
+    let kept = dovecot.mail_home(&user).join("Maildir");
+    for (what, repair) in REPAIRS {
+        if what == VALIDITY {
+            change_validity(&kept);
         }
+        let floor = ask(dovecot.host, port, &user);
+        repair(&world, &kept);
+        let run = sync(&world, what);
+        tell(what, &run, Some(floor));
+        let added = run.count("left", "added") + run.count("right", "added");
+        assert_eq!((added, run.changes()), (0, 0), "{what}: {run:#?}");
+        assert_eq!(
+            local::messages(&world.maildir.join("INBOX")).len() as u64,
+            messages,
+            "{what}"
+        );
     }
 }
 
 fn sync(world: &World, what: &str) -> Run {
+    account::settle();
     let run = world.sync(&[]);
     assert_eq!(run.exit, 0, "{what}: {run:#?}");
     run
 }
 
+/// How long the server takes to tell the header fields by which messages are known.
+fn ask(host: &str, port: u16, user: &str) -> Duration {
+    let begun = Instant::now();
+    let mut stream = TcpStream::connect((host, port)).expect("the server listens");
+    let text = format!(
+        "a LOGIN {user} pass\r\nb EXAMINE INBOX\r\n\
+         c UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE \
+         BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT X-TUID X-OFFLINEIMAP)])\r\nd LOGOUT\r\n"
+    );
+    stream.write_all(text.as_bytes()).expect("a connection");
+    let mut buffer = vec![0; 256 * 1024];
+    while let Ok(1..) = stream.read(&mut buffer) {}
+    begun.elapsed()
+}
+
 fn drop_state(world: &World) {
-    fs::remove_dir_all(world.home().join("xdg/state/homing").join(ACCOUNT)).expect("a state");
+    account::remove(&world.home().join("xdg/state/homing").join(ACCOUNT));
 }
 
 fn change_validity(kept: &Path) {
@@ -104,7 +148,7 @@ fn change_validity(kept: &Path) {
 /// Gives the Maildir mbsync's names and marks, and takes homing's away.
 fn disguise(world: &World) {
     drop_state(world);
-    fs::remove_file(world.maildir.join(".homing")).expect("a marker");
+    let _ = fs::remove_file(world.maildir.join(".homing"));
     for (nth, file) in local::messages(&world.maildir.join("INBOX")).iter().enumerate() {
         let date = fs::metadata(file).and_then(|meta| meta.modified()).expect("a time");
         let mut bytes = fs::read(file).expect("a message");

@@ -352,6 +352,18 @@ mod tests {
         assert_eq!(identity(b"").size, 0);
     }
 
+    /// What the hashes of states that exist were made with.
+    #[test]
+    fn the_hashes_stay_what_they_are() {
+        let mail = b"Message-ID:  <1@example.org>\r\nSubject\r\n : a\r\n\tb\r\nX-Tuid: q\r\nno colon\r\n\r\nbody\r\n";
+        let hash = |text: &str| first_16(&blake3::hash(text.as_bytes()));
+        let header = "message-id:<1@example.org>\nsubject:a b\nno colon:\n";
+        assert_eq!(header_digest(mail), HeaderDigest(hash(header)));
+        let key = "<1@example.org>\n\n\na b\n";
+        assert_eq!(envelope_key(mail), Some(EnvelopeKey(hash(key))));
+        assert_eq!(message_id(mail).unwrap(), b"<1@example.org>");
+    }
+
     proptest! {
         #[test]
         fn pieces_make_no_difference(mail in proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b':'), any::<u8>()], 0..200),

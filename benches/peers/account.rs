@@ -81,3 +81,8 @@ pub(crate) fn remove(dir: &Path) {
         fs::remove_dir_all(dir).expect("a folder of ours");
     }
 }
+
+/// Everything written until now is on the disk, so that nobody pays for another's writing.
+pub(crate) fn settle() {
+    let _ = std::process::Command::new("sync").status();
+}

@@ -35,11 +35,6 @@ fn middle(times: &mut [f64]) -> f64 {
     times[times.len() / 2]
 }
 
-/// Everything written until now is on the disk, so that nobody pays for another's writing.
-pub(crate) fn settle() {
-    let _ = std::process::Command::new("sync").status();
-}
-
 fn mailboxes(dovecot: &Dovecot, user: &str) -> Vec<String> {
     let root = dovecot.mail_home(user).join("Maildir");
     let names = fs::read_dir(root).expect("a folder").flatten();
@@ -87,7 +82,7 @@ fn write(messages: &[Vec<u8>], dir: &Path, durable: bool) -> f64 {
     for part in ["tmp", "cur"] {
         fs::create_dir_all(root.join(part)).expect("a folder");
     }
-    settle();
+    account::settle();
     let folder = File::open(&root).expect("a folder");
     let begun = Instant::now();
     for (nth, batch) in messages.chunks(BATCH).enumerate() {

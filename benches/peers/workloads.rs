@@ -132,7 +132,7 @@ impl Bench<'_> {
     /// One measured run, after which both sides must hold the same.
     fn step(&mut self, workload: &str, delay: Duration, proxy: Option<&Proxy>, place: &Place, user: &str) -> Sample {
         std::thread::sleep(SETTLED);
-        floor::settle();
+        account::settle();
         let mut sample = measure::run(&mut place.command(), LIMIT, proxy);
         let (near, far) = (counts(&place.near.root), counts(&self.dovecot.mail_home(user)));
         if sample.failed.is_none() && near != far {

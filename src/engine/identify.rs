@@ -15,16 +15,7 @@ pub(super) fn identify(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
         void_rows(job, view)?;
     }
     let lost = Side::BOTH.map(|side| Lost::of(&seen.views, side));
-    for side in Side::BOTH {
-        // A Maildir's messages are hashed when new: their content is what everything later is compared with.
-        if job.stores[side as usize].keeps_flags() {
-            let lost = &lost[side as usize];
-            ask(job, seen, side, Depth::Header, |view| {
-                let there = view.at[side as usize] == Presence::There;
-                (there && (view.acted_on || lost.any)).then(|| new(view, side, lost))
-            })?;
-        }
-    }
+    look_at_both(job, seen, &lost)?;
     for side in Side::BOTH {
         if !job.stores[side as usize].keeps_flags() {
             identify_on_server(job, seen, side, &lost[side as usize])?;
@@ -90,6 +81,42 @@ fn new(view: &View, side: Side, lost: &Lost) -> IdSet {
     if lost.any { added.union(resting) } else { added.clone() }
 }
 
+/// Looks at both sides at once: a Maildir's new messages are hashed, since their content is what everything later is compared
+/// with; meanwhile a server is asked for the keys of those in mailboxes where these will look for a partner.
+fn look_at_both(job: &Job<'_>, seen: &mut Observation, lost: &[Lost; 2]) -> Result<()> {
+    let hashed = |view: &View, side: Side| {
+        let looked_at = view.acted_on || lost[side as usize].any;
+        let at_hand = job.stores[side as usize].keeps_flags() && view.at[side as usize] == Presence::There;
+        (looked_at && at_hand).then(|| new(view, side, &lost[side as usize]))
+    };
+    let waits = |view: &View, side| hashed(view, side).is_some_and(|ids| !ids.is_empty());
+    let questions = Side::BOTH.map(|side| {
+        let there = side.other();
+        let everywhere = seen.base != Base::Agreed && seen.views.iter().any(|view| waits(view, there));
+        let wanted = |view: &View| {
+            let asked = everywhere || waits(view, there);
+            hashed(view, side).or_else(|| asked.then(|| new(view, side, &lost[side as usize])))
+        };
+        questions(seen, side, wanted)
+    });
+    let [left, right] = std::thread::scope(|scope| {
+        let answers = |side: Side| {
+            let is_local = job.stores[side as usize].keeps_flags();
+            let depth = if is_local { Depth::Header } else { Depth::Key };
+            answers(job, side, depth, &questions[side as usize])
+        };
+        let right = scope.spawn(move || answers(Side::Right));
+        let left = answers(Side::Left);
+        [
+            left,
+            right.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        ]
+    });
+    put(seen, Side::Left, left?);
+    put(seen, Side::Right, right?);
+    Ok(())
+}
+
 /// A server is asked for what is cheap first, and for headers only where something could be compared with them: all of a
 /// mailbox where the other side has messages without a partner too, elsewhere what has the size of a lost message.
 fn identify_on_server(job: &Job<'_>, seen: &mut Observation, side: Side, lost: &Lost) -> Result<()> {
@@ -97,17 +124,19 @@ fn identify_on_server(job: &Job<'_>, seen: &mut Observation, side: Side, lost: &
     // Without a base, a message can have its partner in any mailbox.
     let everywhere = seen.base != Base::Agreed && seen.views.iter().any(waits);
     let whole = |view: &View| everywhere || waits(view);
+    let told: HashMap<MailboxId, IdSet> = seen.views.iter().map(|view| (view.id, looked_at(view, side))).collect();
+    let unasked = |view: &View| new(view, side, lost).difference(&told[&view.id]);
     let named = job.stores[side as usize].names_objects();
     if named || lost.any {
         ask(job, seen, side, Depth::Look, |view| {
-            (named || !whole(view)).then(|| new(view, side, lost))
+            (named || !whole(view)).then(|| unasked(view))
         })?;
     }
     ask(job, seen, side, Depth::Key, |view| {
         Some(if whole(view) {
-            new(view, side, lost)
+            unasked(view)
         } else {
-            lost.candidates(view, side)
+            lost.candidates(view, side).difference(&told[&view.id])
         })
     })?;
     // Without a Message-ID only the whole header can tell.
@@ -184,8 +213,19 @@ fn keyed(view: &View, side: Side) -> IdSet {
         .collect()
 }
 
+/// The new messages of a view of which something was told.
+fn looked_at(view: &View, side: Side) -> IdSet {
+    let new = view.waiting[side as usize].iter();
+    new.filter(|waiting| matches!(waiting, Waiting::New(_)))
+        .filter_map(|waiting| waiting.id(side))
+        .collect()
+}
+
 /// The base rows of which a new message may be a copy: by its content, or by the server's object id.
 pub(super) fn known(job: &Job<'_>, seen: &Observation) -> Result<Vec<Pair>> {
+    if !job.state.has_pairs()? {
+        return Ok(Vec::new());
+    }
     let mut known: BTreeMap<PairId, Pair> = BTreeMap::new();
     let (mut contents, mut objects) = (BTreeSet::new(), BTreeSet::new());
     for ((_, side, _), envelope) in &seen.waiting {
@@ -237,23 +277,36 @@ pub(super) fn ask(
     depth: Depth,
     wanted: impl Fn(&View) -> Option<IdSet>,
 ) -> Result<()> {
-    let mut questions: Vec<(Mailbox, IdSet)> = Vec::new();
-    for view in &seen.views {
-        let mailbox = seen.names.get(&view.id).and_then(|names| names.mailbox(view.id, side));
-        if let (Some(mailbox), Some(ids)) = (mailbox, wanted(view).filter(|ids| !ids.is_empty())) {
-            questions.push((mailbox, ids));
-        }
+    let questions = questions(seen, side, wanted);
+    let answers = answers(job, side, depth, &questions)?;
+    put(seen, side, answers);
+    Ok(())
+}
+
+fn questions(seen: &Observation, side: Side, wanted: impl Fn(&View) -> Option<IdSet>) -> Vec<(Mailbox, IdSet)> {
+    let question = |view: &View| {
+        let mailbox = seen.names.get(&view.id)?.mailbox(view.id, side)?;
+        let ids = wanted(view).filter(|ids| !ids.is_empty())?;
+        Some((mailbox, ids))
+    };
+    seen.views.iter().filter_map(question).collect()
+}
+
+type Answers = HashMap<MailboxId, HashMap<Id, Envelope>>;
+
+fn answers(job: &Job<'_>, side: Side, depth: Depth, questions: &[(Mailbox, IdSet)]) -> Result<Answers> {
+    let mut answers = Answers::new();
+    if !questions.is_empty() {
+        job.stores[side as usize].envelopes(questions, depth, &mut |envelope| {
+            let found = answers.entry(envelope.mailbox).or_default();
+            found.insert(envelope.id, envelope);
+        })?;
     }
-    if questions.is_empty() {
-        return Ok(());
-    }
-    let mut answers: HashMap<MailboxId, HashMap<Id, Envelope>> = HashMap::new();
-    job.stores[side as usize].envelopes(&questions, depth, &mut |envelope| {
-        answers
-            .entry(envelope.mailbox)
-            .or_default()
-            .insert(envelope.id, envelope);
-    })?;
+    Ok(answers)
+}
+
+/// Puts answers in place of what was known of the same messages.
+fn put(seen: &mut Observation, side: Side, mut answers: Answers) {
     for view in &mut seen.views {
         let Some(mut found) = answers.remove(&view.id) else {
             continue;
@@ -264,5 +317,4 @@ pub(super) fn ask(
         found.sort_by_key(|envelope| envelope.id);
         waiting.extend(found.into_iter().map(Waiting::New));
     }
-    Ok(())
 }

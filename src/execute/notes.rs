@@ -13,8 +13,13 @@ impl Executor<'_> {
                 Action::Pair { matches } => {
                     let deed = deeds::of(step);
                     for m in matches {
-                        self.pair(step.mailbox, m)?;
+                        if self.pair(step.mailbox, m)? {
+                            self.outcome.paired += 1;
+                        }
                         self.did(&deed, None)?;
+                    }
+                    for side in Side::BOTH {
+                        self.settle_matched(step.mailbox, side, matches)?;
                     }
                 }
                 Action::Agree { pairs, add, remove } => {
@@ -50,22 +55,30 @@ impl Executor<'_> {
         Ok(found?.into_iter().flatten().collect())
     }
 
-    /// Two messages are one.
-    fn pair(&mut self, mailbox: MailboxId, m: &Match) -> Result<()> {
+    /// Nothing waits any more for what has met. All at once: asked one by one, it would take as long as the rows themselves.
+    fn settle_matched(&self, mailbox: MailboxId, side: Side, matches: &[Match]) -> Result<()> {
+        let one = |m: &Match| [&m.left, &m.right][side as usize].id(side).filter(|_| is_told(m));
+        let mut ids: Vec<Id> = matches.iter().filter_map(one).collect();
+        ids.sort_unstable();
+        self.scene.state.settle_new(mailbox, side, &ids.into_iter().collect())
+    }
+
+    /// Two messages are one; false where it cannot be told of which.
+    fn pair(&self, mailbox: MailboxId, m: &Match) -> Result<bool> {
         let state = self.scene.state;
+        if !is_told(m) {
+            return Ok(false);
+        }
         match (&m.left, &m.right) {
             (Waiting::New(left), Waiting::New(right)) if m.base.is_none() => {
                 let [left_flags, right_flags] = Match::base_flags(&left.flags, &right.flags);
-                if left.content.or(right.content).is_none() {
-                    return Ok(());
-                }
                 state.add_pair(&Pair {
                     halves: [Half::seen(left, left_flags), Half::seen(right, right_flags)],
                     ..super::books::row_of(mailbox, [Some(left), Some(right)])
                 })?;
             }
             (Waiting::New(left), Waiting::New(right)) => {
-                let Some(base) = &m.base else { return Ok(()) };
+                let Some(base) = &m.base else { return Ok(false) };
                 let [left, right] = [(Side::Left, left), (Side::Right, right)]
                     .map(|(side, found)| Half::seen(found, known_flags(base.half(side), &found.flags)));
                 state.move_pair(base.id, mailbox, [&left, &right])?;
@@ -79,15 +92,18 @@ impl Executor<'_> {
                 let flags = known_flags(pair.half(side), &found.flags);
                 state.set_half(pair.id, side, &Half::seen(found, flags))?;
             }
-            (Waiting::Void(_), Waiting::Void(_)) => return Ok(()),
+            (Waiting::Void(_), Waiting::Void(_)) => return Ok(false),
         }
-        for side in Side::BOTH {
-            if let Some(id) = [&m.left, &m.right][side as usize].id(side) {
-                state.settle_new(mailbox, side, &IdSet::range(id..=id))?;
-            }
-        }
-        self.outcome.paired += 1;
-        Ok(())
+        Ok(true)
+    }
+}
+
+/// Whether a match says what the message is.
+fn is_told(m: &Match) -> bool {
+    match (&m.left, &m.right) {
+        (Waiting::New(left), Waiting::New(right)) => m.base.is_some() || left.content.or(right.content).is_some(),
+        (Waiting::Void(_), Waiting::Void(_)) => false,
+        _ => true,
     }
 }
 

@@ -110,7 +110,8 @@ impl Shared {
             .iter()
             .flat_map(|(mailbox, ids)| ids.chunks(SET).into_iter().map(move |ids| (mailbox, ids)))
             .collect();
-        let (send, receive) = sync_channel(SET as usize);
+        // A set at a time: a message at a time, threads would wake each other more than they read.
+        let (send, receive) = sync_channel::<Vec<Envelope>>(count());
         let failed = Mutex::new(None);
         thread::scope(|scope| {
             let failed = &failed;
@@ -121,15 +122,16 @@ impl Shared {
                     }
                 });
             });
-            receive.into_iter().for_each(found);
+            receive.into_iter().flatten().for_each(found);
         });
         failed.into_inner().expect("no panic while held").map_or(Ok(()), Err)
     }
 
-    fn envelopes_of(&self, mailbox: &Mailbox, ids: &IdSet, send: &SyncSender<Envelope>) -> Result<()> {
+    fn envelopes_of(&self, mailbox: &Mailbox, ids: &IdSet, send: &SyncSender<Vec<Envelope>>) -> Result<()> {
         let place = self.place(&mailbox.raw)?;
         let mut reader = self.reader(mailbox, &place)?;
         let mut rows = self.index.by_ids(mailbox.id, ids)?;
+        let mut known = Vec::with_capacity(rows.len());
         rows.retain_mut(|row| {
             let stopped = self.options.stop.load(Relaxed);
             let Ok(Some(mut open)) = (if stopped { Ok(None) } else { reader.open(&row.unique) }) else {
@@ -162,9 +164,13 @@ impl Shared {
                 content,
                 object: None,
             };
-            send.send(found).is_ok()
+            known.push(found);
+            true
         });
-        self.index.put(mailbox.id, &rows)
+        self.index.put(mailbox.id, &rows)?;
+        // Nobody listens only when the caller is unwinding.
+        drop(send.send(known));
+        Ok(())
     }
 }
 

@@ -227,6 +227,12 @@ impl State {
         self.rows(&format!("{SELECT} WHERE content=?"), [content.0], read)
     }
 
+    /// Whether there is any pair at all.
+    pub fn has_pairs(&self) -> Result<bool> {
+        self.rows("SELECT 1 FROM pair LIMIT 1", [], |_| Ok(()))
+            .map(|rows| !rows.is_empty())
+    }
+
     /// The pairs that a server knows by that object id, in any mailbox.
     pub fn pairs_by_object(&self, side: Side, object: &ObjectId) -> Result<Vec<Pair>> {
         let p = prefix(side);
