@@ -99,19 +99,12 @@ fn look_at_both(job: &Job<'_>, seen: &mut Observation, lost: &[Lost; 2]) -> Resu
         };
         questions(seen, side, wanted)
     });
-    let [left, right] = std::thread::scope(|scope| {
-        let answers = |side: Side| {
-            let is_local = job.stores[side as usize].keeps_flags();
-            let depth = if is_local { Depth::Header } else { Depth::Key };
-            answers(job, side, depth, &questions[side as usize])
-        };
-        let right = scope.spawn(move || answers(Side::Right));
-        let left = answers(Side::Left);
-        [
-            left,
-            right.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-        ]
-    });
+    let answers = |side: Side| {
+        let is_local = job.stores[side as usize].keeps_flags();
+        let depth = if is_local { Depth::Header } else { Depth::Key };
+        answers(job, side, depth, &questions[side as usize])
+    };
+    let (left, right) = job.pace.both(|| answers(Side::Left), || answers(Side::Right));
     put(seen, Side::Left, left?);
     put(seen, Side::Right, right?);
     Ok(())

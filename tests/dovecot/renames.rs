@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use crate::changes::Writer;
 use crate::scene::Scene;
 use crate::support::dovecot::{Dovecot, Layout, Variant};
 use crate::support::proxy::Traffic;
-use crate::support::world::Run;
+use crate::support::witness::Layout as OnDisk;
+use crate::support::world::{Run, local};
 
 /// No body went over the wire, either way.
 #[track_caller]
@@ -31,10 +31,25 @@ fn renamed(scene: &mut Scene, side: &str, count: u64, when: &str) -> (Run, Traff
     (run, traffic)
 }
 
-/// What a file manager does.
-fn move_directory(from: &Path, to: &Path) {
-    fs::create_dir_all(to.parent().expect("a parent")).expect("the level above");
-    fs::rename(from, to).expect("a rename");
+/// What a file manager does; in a Maildir++, where what lies below lies beside, what a mail program does.
+fn move_directory(scene: &Scene, from: &str, to: &str) {
+    // A percent sign is escaped on disk.
+    let (from, to) = (scene.dir(from), scene.dir(&to.replace('%', "%25")));
+    if scene.world.layout() == OnDisk::Nested {
+        fs::create_dir_all(to.parent().expect("a parent")).expect("the level above");
+        fs::rename(from, to).expect("a rename");
+        return;
+    }
+    let (from, to) = (from.display().to_string(), to.display().to_string());
+    for entry in fs::read_dir(&scene.world.maildir).expect("a directory") {
+        let path = entry.expect("an entry").path().display().to_string();
+        if let Some(rest) = path
+            .strip_prefix(&from)
+            .filter(|rest| rest.is_empty() || rest.starts_with('.'))
+        {
+            fs::rename(&path, format!("{to}{rest}")).expect("a rename");
+        }
+    }
 }
 
 /// The inode of each message file: the same file, or another one.
@@ -96,6 +111,7 @@ fn on_the_server() {
         let mut scene = Scene::new(&dovecot, user);
         if user.ends_with("below") {
             scene = scene.below("INBOX.", '.');
+            scene.world.set("layout", "\"maildir++\"");
         }
         Writer::without_marks(1).fill(&scene, &FILLED, 6);
         scene.sync_to_equal(&[], "first pull");
@@ -121,17 +137,19 @@ fn on_disk() {
         ("renames-disk", Variant::default()),
         ("renames-disk-plain", Variant::saying("IMAP4rev1")),
         ("renames-disk-sdbox", Variant::stored_as(Layout::Sdbox)),
+        ("renames-disk-plus-plus", Variant::default()),
     ];
     for (user, variant) in variants {
         let Some(dovecot) = Dovecot::own(&variant) else { return };
         let mut scene = Scene::new(&dovecot, user);
+        if user.ends_with("plus-plus") {
+            scene.world.set("layout", "\"maildir++\"");
+        }
         Writer::without_marks(2).fill(&scene, &FILLED, 6);
         scene.sync_to_equal(&[], "first pull");
         for (when, steps, count, commands) in ROWS {
             for (from, to) in steps {
-                // A percent sign is escaped on disk.
-                let to = to.replace('%', "%25");
-                move_directory(&scene.dir(from), &scene.dir(&to));
+                move_directory(&scene, from, to);
             }
             let (_, traffic) = renamed(&mut scene, "right", count, &format!("{user}: {when}"));
             assert_eq!(
@@ -141,5 +159,42 @@ fn on_disk() {
                 traffic.changing()
             );
         }
+    }
+}
+
+/// Both were made by a run, neither was looked into since.
+#[test]
+fn a_swap_right_after_both_were_made() {
+    let Some(dovecot) = Dovecot::shared() else { return };
+    for (layout, side) in [
+        ("nested", "left"),
+        ("maildir++", "left"),
+        ("nested", "right"),
+        ("maildir++", "right"),
+    ] {
+        let when = format!("{layout}, renamed on the {side} then");
+        let mut scene = Scene::new(dovecot, &format!("renames-made-{layout}-{side}"));
+        scene.world.set("layout", &format!("\"{layout}\""));
+        Writer::without_marks(3).fill(&scene, &["INBOX", "Work"], 3);
+        local::create(&scene.dir("INBOX"));
+        local::create(&scene.dir("Lists"));
+        scene.sync_to_equal(&[], &when);
+        let swap = [("Lists", "Aside"), ("Work", "Lists"), ("Aside", "Work")];
+        let policy = if side == "left" { "--pull" } else { "--push" };
+        for (from, to) in swap {
+            if side == "left" {
+                let (from, to) = (scene.wire(from), scene.wire(to));
+                scene.raw().ok(&format!("RENAME {from} {to}"));
+            } else {
+                move_directory(&scene, from, to);
+            }
+        }
+        scene.proxy.take();
+        let (run, _) = scene.sync_to_equal(&[policy], &when);
+        // Nothing proves which empty mailbox is which: the messages move instead.
+        assert_no_bodies(&scene.proxy.take(), &when);
+        let added = run.count("left", "added") + run.count("right", "added");
+        assert_eq!(added, 0, "{when}: {run:#?}");
+        scene.nothing_left(&when);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::dovecot::Dovecot;
 use crate::support::proxy::{Proxy, Traffic};
 use crate::support::raw::Raw;
-use crate::support::witness::{Account, Server};
+use crate::support::witness::{Account, Layout, Server, encode_name};
 use crate::support::world::{Run, World, local};
 
 pub(crate) struct Scene<'a> {
@@ -63,7 +63,12 @@ impl<'a> Scene<'a> {
 
     /// The directory of a mailbox with an ordinary name.
     pub(crate) fn dir(&self, mailbox: &str) -> PathBuf {
-        self.world.maildir.join(mailbox)
+        let root = &self.world.maildir;
+        match self.world.layout() {
+            Layout::Nested => root.join(mailbox),
+            Layout::PlusPlus if mailbox == "INBOX" => root.clone(),
+            Layout::PlusPlus => root.join(format!(".{}", encode_name(&mailbox.replace('/', ".")))),
+        }
     }
 
     /// The message files of a mailbox.

@@ -207,7 +207,16 @@ impl World {
 
     /// What is on disk.
     pub(crate) fn look(&self) -> Account {
-        look_at_disk(&self.maildir, Layout::Nested)
+        look_at_disk(&self.maildir, self.layout())
+    }
+
+    /// How mailboxes lie on disk: nested, unless the configuration says otherwise.
+    pub(crate) fn layout(&self) -> Layout {
+        let set = self
+            .keys
+            .iter()
+            .any(|(key, value)| key == "layout" && value == "\"maildir++\"");
+        if set { Layout::PlusPlus } else { Layout::Nested }
     }
 
     /// The mailboxes on disk that have ordinary names: levels joined by `/`.

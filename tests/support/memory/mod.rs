@@ -429,6 +429,11 @@ impl Memory {
         self.nature.names_objects.then(identity)
     }
 
+    /// What is listed, and proves nothing.
+    fn listed_as(b: &Box_) -> MailboxIdentity {
+        MailboxIdentity(format!("v={}", b.validity).into())
+    }
+
     fn status(b: &Box_) -> Status {
         Token(format!("{}:{}", b.validity, b.changes))
     }
@@ -450,7 +455,7 @@ impl Source for Memory {
             roles: Vec::new(),
             selectable: true,
             status: Some(Self::status(b)),
-            identity: Some(MailboxIdentity(format!("v={}", b.validity).into())),
+            identity: Some(Self::listed_as(b)),
             messages: Some(b.messages.len() as u64),
         });
         Ok(Survey {

@@ -79,16 +79,7 @@ impl Memory {
                 self.step()?;
                 self.inner().writes += 1;
                 self.create(&path.to_string());
-                let raw = RawName::new(path.to_string());
-                send(
-                    done,
-                    ticket,
-                    Done::Created {
-                        raw,
-                        validity: None,
-                        identity: None,
-                    },
-                );
+                send(done, ticket, self.created(&path.to_string()));
                 ticket
             }
             WriteJob::Rename { ticket, mailbox, to } => {
@@ -170,6 +161,17 @@ impl Memory {
         };
         send(done, ticket, landed);
         Ok(())
+    }
+
+    /// What a mailbox just made is known by.
+    fn created(&self, name: &str) -> Done {
+        let inner = self.inner();
+        let made = inner.mailboxes.get(name);
+        Done::Created {
+            raw: RawName::new(name),
+            validity: made.map(|b| b.validity),
+            identity: made.map(Self::listed_as),
+        }
     }
 
     fn flag_one(&self, mailbox: &Mailbox, id: Id, add: &Flags, remove: &Flags) -> Done {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use maildir::{MailEntry, Maildir};
 
+use super::names::decode;
 use super::{Account, Message, Name, digest, label};
 
 /// How mailboxes lie below the root.
@@ -14,7 +15,7 @@ use super::{Account, Message, Name, digest, label};
 pub(crate) enum Layout {
     /// `Work/2026/`.
     Nested,
-    /// `.Work.2026/`, the root being the INBOX.
+    /// `.Work.2026/`, in modified UTF-7 as on the wire, the root being the INBOX.
     PlusPlus,
 }
 
@@ -27,7 +28,7 @@ pub(crate) fn look_at_disk(root: &Path, layout: Layout) -> Account {
             read_mailbox(root, &vec!["INBOX".into()], &mut account);
             for dir in directories(root) {
                 if let Some(levels) = dir.strip_prefix('.') {
-                    let name = levels.split('.').map(unescape).collect();
+                    let name = levels.split('.').map(|level| decode(&unescape(level))).collect();
                     read_mailbox(&root.join(&dir), &name, &mut account);
                 }
             }
