@@ -36,6 +36,8 @@ complete -c homing -n "__fish_homing_needs_command" -f -a "backup" -d 'Copy acco
 complete -c homing -n "__fish_homing_needs_command" -f -a "verify" -d 'Check archives: every message against its digest, the books against the disk'
 complete -c homing -n "__fish_homing_needs_command" -f -a "restore" -d 'Bring an account back from its archive as it was at any past backup'
 complete -c homing -n "__fish_homing_needs_command" -f -a "prune" -d 'Delete messages from an archive that left the server long ago'
+complete -c homing -n "__fish_homing_needs_command" -f -a "export" -d 'Write an account\'s mail into mbox or .eml files, for other programs'
+complete -c homing -n "__fish_homing_needs_command" -f -a "import" -d 'Bring mail from files into an account: from mbox, .eml or a Maildir'
 complete -c homing -n "__fish_homing_needs_command" -f -a "migrate" -d 'Copy an account\'s mail to another server, as often as you like, with a verdict at the end'
 complete -c homing -n "__fish_homing_needs_command" -f -a "status" -d 'Show the last run, what waits, what is held back and what could not be done'
 complete -c homing -n "__fish_homing_needs_command" -f -a "log" -d 'Show what past runs did to which message, and why'
@@ -70,7 +72,7 @@ complete -c homing -n "__fish_homing_using_subcommand verify" -s h -l help -d 'P
 complete -c homing -n "__fish_homing_using_subcommand restore" -l to -d 'Where the messages go: an account, which can be the same one, or a directory' -r
 complete -c homing -n "__fish_homing_using_subcommand restore" -l at -d 'As it was then; without it, as of the last backup' -r
 complete -c homing -n "__fish_homing_using_subcommand restore" -l mailbox -d 'Only these mailboxes; can be given several times' -r
-complete -c homing -n "__fish_homing_using_subcommand restore" -l message -d 'Only messages with this Message-ID' -r
+complete -c homing -n "__fish_homing_using_subcommand restore" -l message -d 'Only messages with this Message-ID, or whose file has this name' -r
 complete -c homing -n "__fish_homing_using_subcommand restore" -l config -d 'The configuration file' -r -F
 complete -c homing -n "__fish_homing_using_subcommand restore" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
 complete -c homing -n "__fish_homing_using_subcommand restore" -l dry-run -d 'Only say what would be done, and why'
@@ -86,6 +88,28 @@ complete -c homing -n "__fish_homing_using_subcommand prune" -l json -d 'Write o
 complete -c homing -n "__fish_homing_using_subcommand prune" -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c homing -n "__fish_homing_using_subcommand prune" -s v -l verbose -d 'Say what is done and why'
 complete -c homing -n "__fish_homing_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand export" -l to -d 'The directory into which the files go; it is made if it is not there' -r -f -a "(__fish_complete_directories)"
+complete -c homing -n "__fish_homing_using_subcommand export" -l format -d 'What files: an mbox for each mailbox, or a directory for each mailbox with an .eml for each message' -r -f -a "mbox\t'An mbox for each mailbox'
+eml\t'A directory for each mailbox, a file for each message'"
+complete -c homing -n "__fish_homing_using_subcommand export" -l at -d 'From the archive as it was then' -r
+complete -c homing -n "__fish_homing_using_subcommand export" -l mailbox -d 'Only these mailboxes; can be given several times' -r
+complete -c homing -n "__fish_homing_using_subcommand export" -l message -d 'Only messages with this Message-ID, or whose file has this name' -r
+complete -c homing -n "__fish_homing_using_subcommand export" -l config -d 'The configuration file' -r -F
+complete -c homing -n "__fish_homing_using_subcommand export" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
+complete -c homing -n "__fish_homing_using_subcommand export" -l dry-run -d 'Only say what would be written'
+complete -c homing -n "__fish_homing_using_subcommand export" -l json -d 'Write one JSON object to standard output, whatever happens'
+complete -c homing -n "__fish_homing_using_subcommand export" -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c homing -n "__fish_homing_using_subcommand export" -s v -l verbose -d 'Say what is done and why'
+complete -c homing -n "__fish_homing_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand import" -l to -d 'Where the mail goes: an account, or a directory' -r
+complete -c homing -n "__fish_homing_using_subcommand import" -l mailbox -d 'The mailbox into which it goes' -r
+complete -c homing -n "__fish_homing_using_subcommand import" -l config -d 'The configuration file' -r -F
+complete -c homing -n "__fish_homing_using_subcommand import" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
+complete -c homing -n "__fish_homing_using_subcommand import" -l dry-run -d 'Only say what would be done, and why'
+complete -c homing -n "__fish_homing_using_subcommand import" -l json -d 'Write one JSON object to standard output, whatever happens'
+complete -c homing -n "__fish_homing_using_subcommand import" -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c homing -n "__fish_homing_using_subcommand import" -s v -l verbose -d 'Say what is done and why'
+complete -c homing -n "__fish_homing_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c homing -n "__fish_homing_using_subcommand migrate" -l list -d 'Migrate the pairs of accounts in this file (.csv or .toml), side by side' -r -F
 complete -c homing -n "__fish_homing_using_subcommand migrate" -l shard -d 'Of the list, take the rows whose number, counted from 0, is K modulo N: for N machines' -r
 complete -c homing -n "__fish_homing_using_subcommand migrate" -l jobs -d 'Of the list, work on so many pairs at a time' -r

@@ -11,7 +11,9 @@ use clap::{Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::commands::{Context, backup, forget, log, mailboxes, migrate, prune, restore, status, sync, verify};
+use crate::commands::{
+    Context, backup, export, forget, import, log, mailboxes, migrate, prune, restore, status, sync, verify,
+};
 use crate::config::Config;
 use crate::config::places::Environment;
 use crate::error::{Failure, Kind, Result, clean};
@@ -80,6 +82,10 @@ pub enum Command {
     #[allow(missing_docs)]
     Prune(prune::Prune),
     #[allow(missing_docs)]
+    Export(export::Export),
+    #[allow(missing_docs)]
+    Import(import::Import),
+    #[allow(missing_docs)]
     Migrate(migrate::Migrate),
     #[allow(missing_docs)]
     Status(status::Status),
@@ -136,6 +142,8 @@ impl Cli {
             Command::Verify(_) => Job::Verify,
             Command::Restore(restore) => restore.job(),
             Command::Prune(prune) => prune.job(),
+            Command::Export(export) => export.job(),
+            Command::Import(import) => import.job(),
             Command::Migrate(migrate) => migrate.job(),
             Command::Status(_) => Job::Status,
             Command::Log(_) => Job::Log,
@@ -170,6 +178,8 @@ impl Cli {
             Command::Verify(command) => command.run(&context),
             Command::Restore(command) => command.run(&context),
             Command::Prune(command) => command.run(&context),
+            Command::Export(command) => command.run(&context),
+            Command::Import(command) => command.run(&context),
             Command::Migrate(command) => command.run(&context),
             Command::Status(command) => command.run(&context),
             Command::Log(command) => command.run(&context),

@@ -167,6 +167,16 @@ pub fn message_id(header: &[u8]) -> Option<Vec<u8>> {
         .map(|field| fold(field.value))
 }
 
+/// Whether a header block has that Message-ID, written with or without its angle brackets.
+pub fn is_message_id(header: &[u8], wanted: &str) -> bool {
+    message_id(header).is_some_and(|id| without_brackets(&id) == without_brackets(wanted.trim().as_bytes()))
+}
+
+fn without_brackets(id: &[u8]) -> &[u8] {
+    let id = id.strip_prefix(b"<").unwrap_or(id);
+    id.strip_suffix(b">").unwrap_or(id)
+}
+
 /// The content digest of a whole message in memory.
 pub fn content_digest(canonical: &[u8]) -> ContentDigest {
     let mut digester = Digester::new();

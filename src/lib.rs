@@ -3,7 +3,8 @@
 //! A command ([`commands`]) makes a job of a configured [`account`]; the [`engine`] does it and gives a [`report`].
 //! The engine asks both sides what happened since it last looked ([`store`] is the contract of both; [`imap`] and
 //! [`maildir`] keep it), lets the pure [`plan`]ner decide what to do, and has [`execute`] do it: journal, act, commit.
-//! [`archive`] is what backups leave: the account at any past run. [`state`] keeps the books, in the words of [`model`]. No arrow points back.
+//! [`archive`] is what backups leave: the account at any past run; [`formats`] are the files in which
+//! people bring mail along and take it away. [`state`] keeps the books, in the words of [`model`]. No arrow points back.
 //!
 //! What holds everywhere:
 //!
@@ -24,10 +25,13 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod execute;
+pub mod formats;
 pub mod identity;
 pub mod imap;
+mod lines;
 pub mod maildir;
 pub mod model;
+pub mod only_read;
 pub mod pace;
 mod pause;
 pub mod plan;

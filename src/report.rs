@@ -40,6 +40,14 @@ pub enum Job {
     Prune,
     /// `prune --dry-run`.
     PruneDryRun,
+    /// `export`.
+    Export,
+    /// `export --dry-run`.
+    ExportDryRun,
+    /// `import`.
+    Import,
+    /// `import --dry-run`.
+    ImportDryRun,
     /// `status`.
     Status,
     /// `log`.
@@ -63,6 +71,8 @@ impl Job {
             Self::Restore | Self::RestoreDryRun => "restore",
             Self::Verify => "verify",
             Self::Prune | Self::PruneDryRun => "prune",
+            Self::Export | Self::ExportDryRun => "export",
+            Self::Import | Self::ImportDryRun => "import",
             Self::Status => "status",
             Self::Log => "log",
             Self::Mailboxes => "mailboxes",
@@ -75,7 +85,12 @@ impl Job {
     pub const fn is_dry_run(self) -> bool {
         matches!(
             self,
-            Self::DryRun | Self::MigrateDryRun | Self::RestoreDryRun | Self::PruneDryRun
+            Self::DryRun
+                | Self::MigrateDryRun
+                | Self::RestoreDryRun
+                | Self::PruneDryRun
+                | Self::ExportDryRun
+                | Self::ImportDryRun
         )
     }
 }
@@ -136,6 +151,8 @@ pub struct AccountReport {
     pub verification: Option<Verification>,
     /// For `prune`: what was deleted, or would be.
     pub pruned: Vec<PrunedLine>,
+    /// What `export` wrote, or would write.
+    pub exported: Vec<ExportedLine>,
 }
 
 /// What `verify` found in an archive.
@@ -173,6 +190,19 @@ pub struct FileLine {
     pub what: String,
     /// What the user can do.
     pub hint: Option<String>,
+}
+
+/// A mailbox that is exported.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ExportedLine {
+    /// The mailbox.
+    pub mailbox: String,
+    /// The file, or the directory of its messages.
+    pub file: String,
+    /// How many messages.
+    pub messages: u64,
+    /// How many bytes.
+    pub bytes: u64,
 }
 
 /// A message that is pruned.
@@ -385,7 +415,12 @@ impl AccountReport {
     /// what it met is not something that it left undone.
     pub fn exit(&self, job: Job) -> u8 {
         let troubled = match job {
-            Job::DryRun | Job::MigrateDryRun | Job::RestoreDryRun | Job::PruneDryRun => false,
+            Job::DryRun
+            | Job::MigrateDryRun
+            | Job::RestoreDryRun
+            | Job::PruneDryRun
+            | Job::ExportDryRun
+            | Job::ImportDryRun => false,
             Job::Status => !self.problems.is_empty(),
             Job::Migrate if self.missing() > 0 => true,
             Job::Verify if self.verification.as_ref().is_some_and(Verification::is_damaged) => true,
@@ -394,6 +429,8 @@ impl AccountReport {
             | Job::Restore
             | Job::Verify
             | Job::Prune
+            | Job::Export
+            | Job::Import
             | Job::Log
             | Job::Mailboxes
             | Job::Forget

@@ -53,7 +53,8 @@ pub trait Source: Send + Sync {
     /// What these messages are known by. Messages that are gone are left out without a word; so the caller must count.
     fn envelopes(&self, of: &[(Mailbox, IdSet)], depth: Depth, found: &mut dyn FnMut(Envelope)) -> Result<()>;
 
-    /// Reads whole messages into `into`. Within a job the newest (largest id) comes first. Bodies go from the worker
+    /// Reads whole messages into `into`. Within a job the newest (largest id) comes first, where somebody may wait for new
+    /// mail; files are read in their order. Bodies go from the worker
     /// straight into the sink, in canonical form (CRLF, exactly the bytes that a server holds or would hold).
     ///
     /// Answers for each id exactly one of [`Done::Landed`], [`Done::Met`], [`Done::Gone`], [`Done::Failed`], except for

@@ -1,4 +1,4 @@
-//! The account as it was at a run: a store that is only read.
+//! The account as it was at a run: a source.
 
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, OnceLock};
@@ -11,11 +11,9 @@ use crate::model::{
     Checkpoint, Envelope, IdSet, Listed, Mailbox, MailboxId, MailboxPath, News, RawName, Seen, Since, Status, Survey,
     Token,
 };
+use crate::only_read::tell;
 use crate::state::{Archived, State, Then};
-use crate::store::{
-    Delivered, Depth, Done, Head, IntentId, Landing, Outcome, ReadJob, Sink, Source, Stop, Store, Target, Ticket,
-    WriteJob,
-};
+use crate::store::{Depth, Done, Head, Landing, Outcome, ReadJob, Sink, Source, Stop, Target};
 
 /// So much of a message is looked at for its Message-ID, in bytes.
 const HEADER: u64 = 256 * 1024;
@@ -131,16 +129,24 @@ impl View {
             .hint("`homing verify` says what can be mended"))
     }
 
-    /// The Message-ID that a message's header has.
-    pub fn message_id(&self, message: &Archived) -> Option<Vec<u8>> {
-        // Without a Message-ID there is no key.
-        message.envelope?;
-        let files = self.shelves.candidates(message).ok()?;
-        files.iter().find_map(|file| {
+    /// Whether a message has that Message-ID, or its file that name (the part before the flags).
+    pub fn is_called(&self, message: &Archived, wanted: &str) -> bool {
+        if crate::error::clean(&message.unique) == wanted {
+            return true;
+        }
+        let has_id = |file: &MessageFile| {
             let mut header = Vec::new();
-            std::io::Read::read_to_end(&mut std::io::Read::take(file.open().ok()?, HEADER), &mut header).ok()?;
-            crate::identity::message_id(&header)
-        })
+            let mut beginning = std::io::Read::take(file.open().ok()?, HEADER);
+            std::io::Read::read_to_end(&mut beginning, &mut header).ok()?;
+            Some(crate::identity::is_message_id(&header, wanted))
+        };
+        // Without a Message-ID there is no key.
+        let files = message.envelope.and_then(|_| self.shelves.candidates(message).ok());
+        files
+            .into_iter()
+            .flatten()
+            .find_map(|file| has_id(&file))
+            .unwrap_or(false)
     }
 
     /// The state's number of the mailbox that the caller calls by this name.
@@ -273,15 +279,6 @@ impl std::io::Write for Digesting {
     }
 }
 
-fn tell(done: &SyncSender<Outcome>, ticket: Ticket, answer: Done) -> Result<()> {
-    done.send(Outcome { ticket, done: answer })
-        .map_err(|_| Failure::account(crate::error::Kind::Temporary, "stopped"))
-}
-
-fn only_read() -> Failure {
-    Failure::mailbox("an archive is only read")
-}
-
 impl Source for View {
     fn survey(&self) -> Result<Survey> {
         let listed = self.mailboxes()?.into_iter().map(|(id, path)| {
@@ -333,40 +330,5 @@ impl Source for View {
 
     fn read(&self, jobs: Receiver<ReadJob>, into: &dyn Target, done: SyncSender<Outcome>) -> Result<()> {
         maildir::files::pull(jobs, &self.stop, |job| self.read_job(&job, into, &done))
-    }
-}
-
-impl Store for View {
-    fn write(&self, jobs: Receiver<WriteJob>, done: SyncSender<Outcome>) -> Result<()> {
-        for job in jobs {
-            tell(&done, job.ticket(), Done::Failed(IdSet::new(), only_read()))?;
-            tell(&done, job.ticket(), Done::Finished)?;
-        }
-        Ok(())
-    }
-
-    fn target(&self, _: SyncSender<WriteJob>) -> Box<dyn Target + '_> {
-        Box::new(Closed)
-    }
-
-    fn flush(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn keeps_flags(&self) -> bool {
-        true
-    }
-
-    fn delivered(&self, _: &[(IntentId, Mailbox)]) -> Result<Vec<Delivered>> {
-        Ok(Vec::new())
-    }
-}
-
-/// Takes nothing.
-struct Closed;
-
-impl Target for Closed {
-    fn begin(&self, _: &ReadJob, _: &Head) -> Result<Box<dyn Sink>> {
-        Err(only_read())
     }
 }

@@ -1,7 +1,9 @@
 //! The commands: each builds a job for the engine and hands back its report.
 
 pub mod backup;
+pub mod export;
 pub mod forget;
+pub mod import;
 pub mod log;
 pub mod mailboxes;
 pub mod migrate;
@@ -17,8 +19,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::account::Account;
+use crate::archive::when::When;
 use crate::config::Config;
-use crate::config::places::Environment;
+use crate::config::places::{Environment, tidy};
+use crate::engine::restore::To;
 use crate::error::{Failure, Kind, Result};
 use crate::progress::Progress;
 use crate::report::AccountReport;
@@ -64,6 +68,39 @@ impl Context {
         }
         Ok(accounts)
     }
+}
+
+impl Context {
+    /// Where mail is to go: an account, or a directory.
+    fn target<'a>(&'a self, argument: &str, to: &str) -> Result<To<'a>> {
+        if is_path(to) {
+            return directory(argument, to).map(To::Directory);
+        }
+        self.config.account(to).map(To::Account)
+    }
+}
+
+/// What holds a `/`, or begins with `.` or `~`, is a directory and no account.
+fn is_path(text: &str) -> bool {
+    text.contains('/') || text.starts_with(['.', '~'])
+}
+
+/// A path that somebody wrote; the shell leaves the `~` in `--to=~/Mail`.
+fn directory(argument: &str, text: &str) -> Result<PathBuf> {
+    let path = match text.strip_prefix('~') {
+        Some(below) if below.is_empty() || below.starts_with('/') => {
+            Environment::process().home()?.join(below.trim_start_matches('/'))
+        }
+        _ => PathBuf::from(text),
+    };
+    let absolute = std::path::absolute(&path)
+        .map_err(|error| Failure::account(Kind::Usage, format!("{argument}: {}: {error}", path.display())))?;
+    Ok(tidy(&absolute))
+}
+
+/// What `--at` says.
+fn point_in_time(text: &str) -> Result<When> {
+    When::parse(text, &jiff::ZonedDateTime::now()).map_err(|why| Failure::account(Kind::Usage, why))
 }
 
 /// So many accounts are worked on at a time.

@@ -1,13 +1,9 @@
 //! `homing restore`.
 
-use std::path::PathBuf;
-
-use super::Context;
-use crate::archive::when::When;
+use super::{Context, point_in_time};
 use crate::config::patterns::Pattern;
-use crate::config::places::Environment;
 use crate::engine::restore as engine;
-use crate::error::{Failure, Kind, Result};
+use crate::error::Result;
 use crate::report::{Job, Report};
 
 /// Bring an account back from its archive as it was at any past backup
@@ -40,7 +36,9 @@ pub struct Restore {
     #[arg(long, value_name = "GLOB")]
     pub mailbox: Vec<Pattern>,
 
-    /// Only messages with this Message-ID
+    /// Only messages with this Message-ID, or whose file has this name
+    ///
+    /// The name is the part before the flags, as `log -v` shows it.
     #[arg(long, value_name = "ID")]
     pub message: Option<String>,
 
@@ -58,14 +56,12 @@ impl Restore {
     /// Does it.
     pub fn run(&self, context: &Context) -> Result<Report> {
         let account = context.config.account(&self.account)?;
-        let when = |text: &String| When::parse(text, &jiff::ZonedDateTime::now());
-        let at = self.at.as_ref().map(when).transpose();
-        let at = at.map_err(|why| Failure::account(Kind::Usage, why))?;
+        let at = self.at.as_deref().map(point_in_time).transpose()?;
         let bar = context.progress.bar(&account.name);
         let report = engine::restore(&engine::Restore {
             account,
             states: &context.states,
-            to: self.target(context)?,
+            to: context.target("--to", &self.to)?,
             at: at.as_ref(),
             only: &self.mailbox,
             message: self.message.as_deref(),
@@ -74,21 +70,5 @@ impl Restore {
             watch: &|event| bar.show(event),
         });
         Ok(Report::new(self.job(), vec![report]))
-    }
-
-    fn target<'a>(&self, context: &'a Context) -> Result<engine::To<'a>> {
-        if !self.to.contains('/') && !self.to.starts_with(['.', '~']) {
-            return context.config.account(&self.to).map(engine::To::Account);
-        }
-        // The shell leaves it in `--to=~/Mail`.
-        let path = match self.to.strip_prefix('~') {
-            Some(below) if below.is_empty() || below.starts_with('/') => {
-                Environment::process().home()?.join(below.trim_start_matches('/'))
-            }
-            _ => PathBuf::from(&self.to),
-        };
-        let absolute = std::path::absolute(&path)
-            .map_err(|error| Failure::account(Kind::Usage, format!("--to: {}: {error}", path.display())))?;
-        Ok(engine::To::Directory(crate::config::places::tidy(&absolute)))
     }
 }

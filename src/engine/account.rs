@@ -188,6 +188,17 @@ fn end(
 
 fn open_maildir(settings: &account::Maildir, footing: &Footing, state: &Arc<State>, job: &Sync<'_>) -> Maildir {
     let options = maildir::Options {
+        read_only: job.dry_run,
+        state: footing.number(),
+        stop: job.stop.clone(),
+        ..maildir_options(settings)
+    };
+    Maildir::new(options, Arc::clone(state) as Arc<dyn maildir::index::FileIndex>)
+}
+
+/// How the configuration wants a Maildir to be treated.
+pub(super) fn maildir_options(settings: &account::Maildir) -> maildir::Options {
+    maildir::Options {
         layout: match settings.layout {
             account::Layout::Auto => LayoutChoice::Auto,
             account::Layout::Nested => LayoutChoice::Nested,
@@ -198,12 +209,8 @@ fn open_maildir(settings: &account::Maildir, footing: &Footing, state: &Arc<Stat
             account::Fsync::Batch => maildir::Durability::Batch,
             account::Fsync::Off => maildir::Durability::Off,
         },
-        read_only: job.dry_run,
-        state: footing.number(),
-        stop: job.stop.clone(),
         ..maildir::Options::new(&settings.root, &settings.attic)
-    };
-    Maildir::new(options, Arc::clone(state) as Arc<dyn maildir::index::FileIndex>)
+    }
 }
 
 /// Looks at what the state says, without touching anything.

@@ -6,7 +6,7 @@ use super::observe::Observation;
 use super::{Job, contents, twins};
 use crate::error::Result;
 use crate::model::{Envelope, EnvelopeKey, Gone, HeaderDigest, Id, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
-use crate::plan::{Base, Now, Presence, View, Waiting};
+use crate::plan::{Base, Now, Presence, Rule, View, Waiting};
 use crate::store::Depth;
 
 /// Fills in `waiting` of every view.
@@ -24,6 +24,7 @@ pub(super) fn identify(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
     if job.stores.iter().all(|store| !store.keeps_flags()) {
         introduce_servers(job, seen)?;
     }
+    read_what_is_kept(job, seen)?;
     twins::settle(job, seen)?;
     for view in &seen.views {
         for side in Side::BOTH {
@@ -154,25 +155,66 @@ fn introduce_servers(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
         })?;
         ask(job, seen, side, Depth::Header, |view| Some(without_key(view, side)))?;
     }
+    Side::BOTH
+        .into_iter()
+        .try_for_each(|side| learn_contents(job, seen, side, alike))
+}
+
+/// What a server has of its own and keeps is never transferred, so its content does not come to light by itself. Where its
+/// header alone does not decide whether it is a message of the other side, it is read.
+fn read_what_is_kept(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
     for side in Side::BOTH {
-        let alike = seen.views.iter().filter_map(|view| {
-            let mailbox = seen.names.get(&view.id)?.mailbox(view.id, side)?;
-            let ids = alike(view, side);
-            (!ids.is_empty()).then_some((mailbox, ids))
-        });
-        let mut contents = contents::read(job.stores[side as usize], alike.collect(), job.pace)?;
-        for view in &mut seen.views {
-            for waiting in &mut view.waiting[side as usize] {
-                if let Waiting::New(envelope) = waiting
-                    && let Some(identity) = contents.remove(&(view.id, envelope.id))
-                {
-                    envelope.content = Some(identity.content);
-                    envelope.header = Some(identity.header);
-                }
+        let [own, other] = [side, side.other()].map(|side| job.stores[side as usize].keeps_flags());
+        if !own && other && job.policy.of(side).new == Rule::Keep {
+            learn_contents(job, seen, side, doubtful)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads some messages of each view to know their contents.
+fn learn_contents(
+    job: &Job<'_>,
+    seen: &mut Observation,
+    side: Side,
+    wanted: impl Fn(&View, Side) -> IdSet,
+) -> Result<()> {
+    let unknown = seen.views.iter().filter_map(|view| {
+        let mailbox = seen.names.get(&view.id)?.mailbox(view.id, side)?;
+        let ids = wanted(view, side);
+        (!ids.is_empty()).then_some((mailbox, ids))
+    });
+    let mut contents = contents::read(job.stores[side as usize], unknown.collect(), job.pace)?;
+    for view in &mut seen.views {
+        for waiting in &mut view.waiting[side as usize] {
+            if let Waiting::New(envelope) = waiting
+                && let Some(identity) = contents.remove(&(view.id, envelope.id))
+            {
+                envelope.content = Some(identity.content);
+                envelope.header = Some(identity.header);
             }
         }
     }
     Ok(())
+}
+
+/// The messages of a view that have a key of the other side, and another size, or a key that several contents have there.
+fn doubtful(view: &View, side: Side) -> IdSet {
+    let mut known: HashMap<Key, (BTreeSet<_>, BTreeSet<u64>)> = HashMap::new();
+    for waiting in &view.waiting[side.other() as usize] {
+        if let (Waiting::New(envelope), Some(key)) = (waiting, key(waiting)) {
+            let (contents, sizes) = known.entry(key).or_default();
+            contents.extend(envelope.content);
+            sizes.insert(envelope.size.saturating_sub(envelope.marks));
+        }
+    }
+    let unknown = view.waiting[side as usize].iter().filter_map(|waiting| {
+        let Waiting::New(envelope) = waiting else { return None };
+        let (contents, sizes) = known.get(&key(waiting)?)?;
+        let decided = contents.len() == 1 && sizes.contains(&envelope.size.saturating_sub(envelope.marks));
+        (envelope.content.is_none() && !decided).then_some(envelope.id)
+    });
+    unknown.collect()
 }
 
 /// The messages of a view that have a key of the other side, and whose content is not known.

@@ -1,26 +1,25 @@
 //! Restore: the account as an archive has it at a time goes into an account or a Maildir, as far as it is missing there.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::server::imap_options;
-use super::{Event, Job, Naming, backup, observe, summary};
+pub use super::into::To;
+
+use super::into::Pouring;
+use super::{Event, Naming, backup};
 use crate::account::Account;
 use crate::archive::Archive;
 use crate::archive::view::View;
 use crate::archive::when::When;
 use crate::config::patterns::Pattern;
 use crate::error::{Failure, Kind, Result, Retry, clean};
-use crate::imap::Imap;
-use crate::maildir::{self, Maildir};
 use crate::model::{IdSet, MailboxId, MailboxPath, Role};
-use crate::pace::Pace;
-use crate::plan::{Adoption, Policy};
+use crate::only_read::OnlyRead;
 use crate::report::{AccountReport, Problem};
-use crate::state::{Lock, Purpose, State};
-use crate::store::{Stop, Store, Wire};
+use crate::state::{Lock, State};
+use crate::store::Stop;
 
 /// What `restore` asks for.
 pub struct Restore<'a> {
@@ -34,7 +33,7 @@ pub struct Restore<'a> {
     pub at: Option<&'a When>,
     /// Only these mailboxes; empty: all.
     pub only: &'a [Pattern],
-    /// Only messages of that Message-ID.
+    /// Only messages of that Message-ID or file name.
     pub message: Option<&'a str>,
     /// Only look and plan.
     pub dry_run: bool,
@@ -42,15 +41,6 @@ pub struct Restore<'a> {
     pub stop: Stop,
     /// Is told what happens.
     pub watch: &'a (dyn Fn(Event<'_>) + std::marker::Sync),
-}
-
-/// Where restored mail goes.
-#[derive(Clone, Debug)]
-pub enum To<'a> {
-    /// Into an account on a server.
-    Account(&'a Account),
-    /// Into a Maildir.
-    Directory(PathBuf),
 }
 
 /// Restores.
@@ -72,64 +62,18 @@ fn attempt(job: &Restore<'_>, report: &mut AccountReport) -> Result<()> {
     let view = |only| View::new(archive.clone(), Arc::clone(&books.state), run, only, job.stop.clone());
     let names = Names::of(job, &view(None))?;
     let only = job.message.map(|id| names.messages(&view(None), id)).transpose()?;
-    let left = view(only);
+    let left = OnlyRead(view(only));
     names.note_pruned(&books.state, run, report)?;
-    pour(job, &left, &names, report)
-}
-
-/// Carries over what is missing.
-fn pour(job: &Restore<'_>, left: &View, names: &Names<'_>, report: &mut AccountReport) -> Result<()> {
-    // Nothing has to be remembered: what is there already is known by its content.
-    let scratch = job.scratch()?;
-    let state = Arc::new(State::open(&scratch.path().join("restore.db"), Purpose::Run)?);
-    observe::note_agreement(&state)?;
-    let run = state.begin_run("restore")?;
-    let run_to = |right: &dyn Store| {
-        super::run(&Job {
-            state: &state,
-            stores: [left, right],
-            naming: names,
-            policy: Policy::RESTORE,
-            empty_guard: 0,
-            max_delete_percent: 100,
-            adopting: Adoption::No,
-            distrust: false,
-            dry_run: job.dry_run,
-            run,
-            stop: job.stop.clone(),
-            pace: Pace::AtOnce,
-            watch: job.watch,
-        })
+    let pouring = Pouring {
+        to: &job.to,
+        command: "restore",
+        states: job.states,
+        scratch: &job.states.join(&job.account.name),
+        dry_run: job.dry_run,
+        stop: &job.stop,
+        watch: job.watch,
     };
-    let (finished, result, wire) = match &job.to {
-        To::Account(account) => {
-            let right = Imap::new(imap_options(account, job.states, &job.stop));
-            let (finished, result) = run_to(&right);
-            let wire = crate::store::Source::wire(&right);
-            (finished, result, wire)
-        }
-        To::Directory(root) => {
-            let options = maildir::Options {
-                read_only: job.dry_run,
-                stop: job.stop.clone(),
-                ..maildir::Options::new(root, scratch.path().join("attic"))
-            };
-            let right = Maildir::new(options, Arc::clone(&state) as Arc<dyn maildir::index::FileIndex>);
-            let (finished, result) = run_to(&right);
-            (finished, result, Wire::default())
-        }
-    };
-    report.wire = wire;
-    let found = std::mem::take(&mut report.problems);
-    summary::fill(report, &state, job.account, &finished, job.dry_run)?;
-    report.problems.extend(found);
-    let stopped = job.stop.load(std::sync::atomic::Ordering::Relaxed);
-    report.error = if stopped && (finished.outcome.stopped || result.is_err()) {
-        Some(summary::stopped(&finished))
-    } else {
-        result.err()
-    };
-    Ok(())
+    pouring.pour(&left, &names, job.account, report)
 }
 
 impl Restore<'_> {
@@ -142,18 +86,6 @@ impl Restore<'_> {
             }
             _ => Ok(()),
         }
-    }
-
-    /// A directory for the books of this run, deleted after it.
-    fn scratch(&self) -> Result<tempfile::TempDir> {
-        let states = self.states.join(&self.account.name);
-        tempfile::Builder::new()
-            .prefix("restore-")
-            .tempdir_in(&states)
-            .map_err(|err| {
-                let what = format!("cannot write into {}: {err}", states.display());
-                Failure::account(Kind::Config, what).hint("check that the directory is yours and on a local disk")
-            })
     }
 }
 
@@ -192,23 +124,21 @@ impl<'a> Names<'a> {
         })
     }
 
-    /// The messages of that Message-ID, with or without its angle brackets.
+    /// The messages of that Message-ID or file name.
     fn messages(&self, view: &View, id: &str) -> Result<IdSet> {
-        let wanted = without_brackets(id.trim().as_bytes());
         let mut found = IdSet::new();
         for &mailbox in &self.numbers {
             for then in view.then(mailbox, &view.messages(mailbox)?)? {
-                if view
-                    .message_id(&then.message)
-                    .is_some_and(|id| without_brackets(&id) == wanted)
-                {
+                if view.is_called(&then.message, id) {
                     found.insert(then.message.id);
                 }
             }
         }
         if found.is_empty() {
-            let what = format!("the archive had no message with the Message-ID \"{}\" then", clean(id));
-            return Err(Failure::account(Kind::Usage, what));
+            let what = format!("the archive had no message \"{}\" then", clean(id));
+            let hint = "write its Message-ID, or the name of its file as `homing log -v` shows it; look at another time \
+                        with --at";
+            return Err(Failure::account(Kind::Usage, what).hint(hint));
         }
         Ok(found)
     }
@@ -228,11 +158,6 @@ impl<'a> Names<'a> {
         }
         Ok(())
     }
-}
-
-fn without_brackets(id: &[u8]) -> &[u8] {
-    let id = id.strip_prefix(b"<").unwrap_or(id);
-    id.strip_suffix(b">").unwrap_or(id)
 }
 
 impl Naming for Names<'_> {

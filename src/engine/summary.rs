@@ -15,6 +15,10 @@ pub(super) trait Voice {
     fn ways_out(&self, guard: Guard, lost_by: Side) -> Vec<String>;
     /// Whether messages of that side are named by their UIDs, as on a server; else by their files.
     fn has_uids(&self, side: Side) -> bool;
+    /// What a user finds a message by, where it is neither of these.
+    fn message(&self, _side: Side, _mailbox: &str, _id: Id) -> Option<String> {
+        None
+    }
 }
 
 /// Fills in what a run did, or would do.
@@ -177,7 +181,10 @@ impl Voice for Account {
 
 fn problem(state: &State, voice: &dyn Voice, row: ProblemRow, waiting: bool) -> Result<Problem> {
     let id = match (row.mailbox_id, row.id) {
-        (Some(mailbox), Some(id)) => Some(message_name(state, voice, mailbox, row.side, id)?),
+        (Some(mailbox), Some(id)) => {
+            let own = voice.message(row.side, row.mailbox.as_deref().unwrap_or_default(), id);
+            Some(own.map_or_else(|| message_name(state, voice, mailbox, row.side, id), Ok)?)
+        }
         _ => None,
     };
     Ok(Problem {

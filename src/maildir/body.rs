@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::disk::{create_file, system_time};
-use super::lines::{Bare, ToCanonical, ToDisk};
 use super::place::Place;
 use super::volume::Volumes;
+use crate::lines::{Bare, ToCanonical, ToDisk};
 use crate::model::InternalDate;
 
 /// What is kept in memory of a message; a smaller one is written in one go, once all is known about it.

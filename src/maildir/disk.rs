@@ -19,7 +19,7 @@ const DIRECTORY_MODE: u32 = 0o700;
 ///
 /// A full or broken disk, or one without free descriptors, stops the account: each further message would only fail the
 /// same way, and a file system that loses writes must not be trusted with more. All else reaches as far as `reach` says.
-pub(super) fn failure(err: &io::Error, reach: Reach, what: impl Display) -> Failure {
+pub(crate) fn failure(err: &io::Error, reach: Reach, what: impl Display) -> Failure {
     let (reach, kind, hint) = match errno(err) {
         Some(Errno::NOSPC | Errno::DQUOT) => (
             Reach::Account,
@@ -59,7 +59,7 @@ pub(super) fn failure(err: &io::Error, reach: Reach, what: impl Display) -> Fail
 }
 
 /// A path for a message to the user.
-pub(super) fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     format!("\"{}\"", clean(path.as_os_str().as_bytes()))
 }
@@ -69,7 +69,7 @@ fn errno(err: &io::Error) -> Option<Errno> {
 }
 
 /// `None` for what is not there, so that a vanished file is no error.
-pub(super) fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+pub(crate) fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -78,7 +78,7 @@ pub(super) fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 /// Renames, but never onto an existing name: `AlreadyExists` then, and nothing has changed. The source is gone on success.
-pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match rename_exclusively(from, to) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => rename_by_link(from, to),
         other => other.map_err(io::Error::from),
@@ -152,7 +152,7 @@ pub(super) fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Opens a message for reading. Pipes and devices that lie where messages should be are refused, not waited for.
-pub(super) fn open_file(path: &Path) -> io::Result<File> {
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     let not_blocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(not_blocking).open(path)?;
     if file.metadata()?.is_file() {
@@ -163,7 +163,7 @@ pub(super) fn open_file(path: &Path) -> io::Result<File> {
 }
 
 /// Creates a file that must not exist yet, for writing and reading back.
-pub(super) fn create_file(path: &Path) -> io::Result<File> {
+pub(crate) fn create_file(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
         .write(true)
@@ -173,7 +173,7 @@ pub(super) fn create_file(path: &Path) -> io::Result<File> {
 }
 
 /// Creates a directory and what is missing above it.
-pub(super) fn create_directories(path: &Path) -> io::Result<()> {
+pub(crate) fn create_directories(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)
 }
 
@@ -187,7 +187,7 @@ pub(super) fn create_directory(path: &Path) -> io::Result<bool> {
 }
 
 /// Makes the entries of a directory durable. A directory that is gone has none.
-pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     if_there(File::open(path))?.map_or(Ok(()), |directory| directory.sync_all())
 }
 
@@ -212,7 +212,7 @@ pub(super) fn replace_file(path: &Path, temporary: &Path, bytes: &[u8]) -> io::R
 }
 
 /// Nanoseconds since 1970 of a modification time; clamped where they do not fit.
-pub(super) fn mtime(meta: &fs::Metadata) -> i64 {
+pub(crate) fn mtime(meta: &fs::Metadata) -> i64 {
     meta.mtime()
         .saturating_mul(1_000_000_000)
         .saturating_add(meta.mtime_nsec())
@@ -226,7 +226,7 @@ pub(super) fn now() -> i64 {
 }
 
 /// A date as a system time; dates that no clock can hold become 1970.
-pub(super) fn system_time(seconds: i64) -> SystemTime {
+pub(crate) fn system_time(seconds: i64) -> SystemTime {
     let distance = Duration::from_secs(seconds.unsigned_abs());
     let time = if seconds < 0 {
         UNIX_EPOCH.checked_sub(distance)

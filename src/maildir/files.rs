@@ -9,14 +9,14 @@ use std::sync::mpsc::Receiver;
 
 use super::attic::with_number;
 use super::disk::{create_directories, failure, open_file, rename_new, shown, sync_directory};
-use super::layout::Layout;
+use super::layout::nested_name;
 use super::listing::{Listed, Listing};
 use super::place::{Part, Place};
 use super::read::pour;
 use super::store::Maildir;
 use super::workers::{self, count, each};
 use crate::error::{Reach, Result};
-use crate::model::{Identity, MailboxPath, RawName};
+use crate::model::{Identity, MailboxPath};
 use crate::store::Stop;
 
 /// The message files of a Maildir.
@@ -124,7 +124,7 @@ impl MessageFile {
 
     /// Moves it into the `cur` of its mailbox below another root, durably.
     pub fn set_aside(&self, root: &Path) -> Result<()> {
-        let aside = Place::new(root.join(directory_of(&self.mailbox))).part(Part::Cur);
+        let aside = Place::new(root.join(nested_name(&self.mailbox))).part(Part::Cur);
         let name = self.path.file_name().unwrap_or_default().as_bytes();
         let moved = || {
             create_directories(&aside)?;
@@ -142,12 +142,6 @@ impl MessageFile {
         };
         moved().map_err(|err: io::Error| failure(&err, Reach::Message, format!("cannot move {}", shown(&self.path))))
     }
-}
-
-/// The directory of a mailbox in the nested layout, relative to the root.
-fn directory_of(mailbox: &MailboxPath) -> PathBuf {
-    let RawName(raw) = Layout::Nested.raw(mailbox);
-    PathBuf::from(OsStr::from_bytes(&raw))
 }
 
 /// Does something with each item on several threads; returns when all are done.

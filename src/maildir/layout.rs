@@ -50,7 +50,7 @@ impl Layout {
             Self::Nested => path
                 .components()
                 .iter()
-                .flat_map(|component| pieces(&nested_name(component)))
+                .flat_map(|component| pieces(&nested_component(component)))
                 .collect(),
             Self::MaildirPlusPlus if path.is_inbox() => return RawName::new(ROOT),
             Self::MaildirPlusPlus => {
@@ -89,8 +89,19 @@ impl Layout {
     }
 }
 
+/// The name of a mailbox in the nested layout: a relative path that stays below any root.
+pub fn nested_name(path: &MailboxPath) -> PathBuf {
+    let RawName(raw) = Layout::Nested.raw(path);
+    PathBuf::from(OsStr::from_bytes(&raw))
+}
+
+/// The mailbox of a relative path in the nested layout; `None` if it is none.
+pub fn nested_mailbox(name: &Path) -> Option<MailboxPath> {
+    Layout::Nested.path(&RawName::new(name.as_os_str().as_bytes()))
+}
+
 /// A component in UTF-8; ampersands are escaped where they would be read as modified UTF-7.
-fn nested_name(component: &str) -> String {
+fn nested_component(component: &str) -> String {
     let escaped = escape(component, Dots::Plain);
     match from_utf7(&escaped) {
         Some(other) if other != escaped => escaped.replace('&', "%26"),

@@ -1,9 +1,9 @@
 //! A Maildir as a store (DESIGN 10).
 //!
 //! Where to look: what directories are called is in `layout` and `escape`, what files are called in `filename` and
-//! `keywords`; what a message looks like on disk and on the wire is in `lines`. A directory is listed by `listing`,
-//! compared with what was known by `scan`, and all mailboxes of a root are found by `survey`. Messages leave through
-//! `read` and arrive through `deliver`; existing files are changed by `flags`, `remove` and `transfer`, and
+//! `keywords`; line ends are in `crate::lines`. A directory is listed by `listing`, compared with what was known by
+//! `scan`, and all mailboxes of a root are found by `survey`. Messages leave through `read`, or as copies for somebody
+//! without books through `contents`, and arrive through `deliver`; existing files are changed by `flags`, `remove` and `transfer`, and
 //! directories by `mailboxes`. `marker` and `attic` are what the guards lean on; `recover` looks for what a killed
 //! run left behind. `store` ties them to the contract.
 //!
@@ -17,8 +17,9 @@
 pub mod attic;
 mod batch;
 mod body;
+pub mod contents;
 mod deliver;
-mod disk;
+pub(crate) mod disk;
 mod doubles;
 mod escape;
 mod filename;
@@ -27,7 +28,6 @@ mod flags;
 pub mod index;
 mod keywords;
 mod layout;
-mod lines;
 mod listing;
 mod mailboxes;
 pub mod marker;
@@ -43,10 +43,10 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod transfer;
-mod volume;
+pub(crate) mod volume;
 mod workers;
 
-pub use layout::LayoutChoice;
+pub use layout::{LayoutChoice, nested_mailbox, nested_name};
 pub use marker::Marker;
 pub use store::{Maildir, Options, Shelves};
 pub use volume::Durability;

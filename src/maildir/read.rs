@@ -12,7 +12,6 @@ use super::disk::{failure, mtime, open_file};
 use super::filename::FileName;
 use super::index::FileRow;
 use super::keywords::Keywords;
-use super::lines::ToCanonical;
 use super::listing::{Finder, Found};
 use super::place::Place;
 use super::scan::id_set;
@@ -20,6 +19,7 @@ use super::store::Shared;
 use super::workers::{Answers, count, each};
 use crate::error::{Failure, Reach, Result, Retry};
 use crate::identity::Digester;
+use crate::lines::ToCanonical;
 use crate::model::{Envelope, IdSet, Identity, InternalDate, Mailbox};
 use crate::store::{Done, Head, Landing, Outcome, ReadJob, Target};
 

@@ -27,7 +27,7 @@ const AT_A_TIME: usize = 16;
 /// The file systems that were written to. Their descriptors stay open from before the first write, so that no write error
 /// escapes a later `syncfs` (HAZARDS 21).
 #[derive(Debug, Default)]
-pub(super) struct Volumes(Mutex<Vec<Volume>>);
+pub(crate) struct Volumes(Mutex<Vec<Volume>>);
 
 #[derive(Debug)]
 struct Volume {
@@ -38,7 +38,7 @@ struct Volume {
 
 impl Volumes {
     /// To be called with a file just created, before anything is written into it.
-    pub(super) fn enlist(&self, file: &File, directory: &Path) -> io::Result<()> {
+    pub(crate) fn enlist(&self, file: &File, directory: &Path) -> io::Result<()> {
         let device = file.metadata()?.dev();
         let mut volumes = self.0.lock().expect("no panic while held");
         if volumes.iter().all(|volume| volume.device != device) {
@@ -53,7 +53,7 @@ impl Volumes {
     }
 
     /// Makes files durable that were enlisted. After an error nothing is known about any of them.
-    pub(super) fn sync_files(&self, files: &[(u64, &Path)]) -> io::Result<()> {
+    pub(crate) fn sync_files(&self, files: &[(u64, &Path)]) -> io::Result<()> {
         let volumes = self.0.lock().expect("no panic while held");
         let mut single: Vec<PathBuf> = Vec::new();
         let mut whole: Vec<u64> = Vec::new();
@@ -75,7 +75,7 @@ impl Volumes {
 }
 
 /// Makes the entries of directories durable.
-pub(super) fn sync_directories(directories: &[PathBuf]) -> io::Result<()> {
+pub(crate) fn sync_directories(directories: &[PathBuf]) -> io::Result<()> {
     in_parallel(directories, sync_directory)
 }
 

@@ -1,4 +1,4 @@
-//! What `verify` and `prune` found, for people.
+//! What `verify`, `prune` and `export` found and did, for people.
 
 use std::fmt::Write as _;
 
@@ -63,5 +63,23 @@ pub(super) fn pruned(account: &AccountReport, name: &str, dry_run: bool, lines: 
     let count = plural(account.pruned.len() as u64, "message");
     let verb = if dry_run { "would delete " } else { "deleted " };
     let _ = writeln!(out, "{name}  {verb}{count}, {}", bytes(size));
+    out
+}
+
+/// What was exported, or would be: with `lines`, every mailbox.
+pub(super) fn exported(account: &AccountReport, name: &str, dry_run: bool, lines: bool) -> String {
+    let (mut out, mut messages, mut size) = (String::new(), 0, 0);
+    for line in &account.exported {
+        messages += line.messages;
+        size += line.bytes;
+        if lines {
+            let count = plural(line.messages, "message");
+            let _ = writeln!(out, "{}: {} to {}: {count}", account.name, line.mailbox, line.file);
+        }
+    }
+    if account.error.is_none() {
+        let verb = if dry_run { "would write " } else { "wrote " };
+        let _ = writeln!(out, "{name}  {verb}{}, {}", plural(messages, "message"), bytes(size));
+    }
     out
 }

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::log::RunView;
 use super::{
-    AccountReport, Counts, HeldBack, Job, LastRun, MailboxLine, MailboxVerdict, Migration, PlanLine, Problem,
-    PrunedLine, Reason, Report, Verification,
+    AccountReport, Counts, ExportedLine, HeldBack, Job, LastRun, MailboxLine, MailboxVerdict, Migration, PlanLine,
+    Problem, PrunedLine, Reason, Report, Verification,
 };
 use crate::store::Wire;
 
@@ -51,6 +51,8 @@ struct Account<'a> {
     verification: Option<&'a Verification>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pruned: Option<&'a [PrunedLine]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exported: Option<&'a [ExportedLine]>,
     #[serde(flatten)]
     migration: Option<Outcome<'a>>,
 }
@@ -181,7 +183,8 @@ impl AccountReport {
             problems: self.all_problems().into_iter().map(Trouble::from).collect(),
             wire: self.wire.into(),
             seconds: (self.seconds * 1000.0).round() / 1000.0,
-            plan: (job.is_dry_run() && job != Job::PruneDryRun).then(|| self.plan.iter().map(Step::from).collect()),
+            plan: (job.is_dry_run() && !matches!(job, Job::PruneDryRun | Job::ExportDryRun))
+                .then(|| self.plan.iter().map(Step::from).collect()),
             status: (job == Job::Status).then(|| Status {
                 last_run: self.last_run.as_ref().map(Run::from),
                 pending: self.pending,
@@ -191,6 +194,7 @@ impl AccountReport {
             mailboxes: (job == Job::Mailboxes).then_some(&self.mailboxes),
             verification: self.verification.as_ref(),
             pruned: matches!(job, Job::Prune | Job::PruneDryRun).then_some(&self.pruned),
+            exported: matches!(job, Job::Export | Job::ExportDryRun).then_some(&self.exported),
             migration: self.migration.as_ref().map(Outcome::from),
         }
     }

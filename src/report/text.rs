@@ -82,6 +82,8 @@ impl Report {
                 | Job::Backup
                 | Job::Restore
                 | Job::RestoreDryRun
+                | Job::Import
+                | Job::ImportDryRun
                 | Job::Migrate
                 | Job::MigrateDryRun => {
                     if job.is_dry_run() || verbose {
@@ -102,7 +104,11 @@ impl Report {
                 Job::Prune if style.watched || verbose => {
                     out.push_str(&archive::pruned(account, &name, false, verbose));
                 }
-                Job::Verify | Job::Prune => {}
+                Job::ExportDryRun => out.push_str(&archive::exported(account, &name, true, true)),
+                Job::Export if style.watched || verbose => {
+                    out.push_str(&archive::exported(account, &name, false, verbose));
+                }
+                Job::Verify | Job::Prune | Job::Export => {}
                 Job::Forget if account.error.is_none() => {
                     let _ = writeln!(out, "{name}  forgotten; the next sync pairs by content");
                 }

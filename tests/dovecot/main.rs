@@ -16,6 +16,7 @@ mod support {
 
 mod adopted;
 mod archive;
+mod arriving;
 mod at_once;
 mod changes;
 mod connecting;

@@ -28,6 +28,11 @@ pub(crate) struct Message {
     pub(crate) date: i64,
 }
 
+/// From a name with `/` between its levels.
+fn levels(mailbox: &str) -> Name {
+    mailbox.split('/').map(str::to_owned).collect()
+}
+
 /// How often each message is in a mailbox.
 pub(crate) type Mailbox = BTreeMap<Message, usize>;
 
@@ -70,6 +75,21 @@ impl Account {
             *all.entry(message.content).or_default() += count;
         }
         all
+    }
+
+    /// Expects a message in a mailbox.
+    pub(crate) fn add(&mut self, mailbox: &str, bytes: &[u8], flags: &[String], date: i64) {
+        let message = Message {
+            content: digest(bytes),
+            flags: flags.iter().map(|flag| flag.to_lowercase()).collect(),
+            date,
+        };
+        self.note(&levels(mailbox), message, || label(bytes));
+    }
+
+    /// Expects a mailbox, which may be empty.
+    pub(crate) fn add_empty(&mut self, mailbox: &str) {
+        self.mailboxes.entry(levels(mailbox)).or_default();
     }
 
     fn note(&mut self, mailbox: &Name, message: Message, label: impl FnOnce() -> String) {

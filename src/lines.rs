@@ -8,13 +8,13 @@ use memchr::memchr2;
 
 /// Turns what is on disk into canonical form: each lone LF becomes CRLF. Takes pieces cut anywhere.
 #[derive(Debug, Default)]
-pub(super) struct ToCanonical {
+pub(crate) struct ToCanonical {
     after_cr: bool,
 }
 
 impl ToCanonical {
     /// Appends the canonical form of the next piece to `out`.
-    pub(super) fn turn(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn turn(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         for line in piece.split_inclusive(|&b| b == b'\n') {
             match line {
                 [text @ .., b'\n'] => {
@@ -34,19 +34,19 @@ impl ToCanonical {
 
 /// Turns canonical form into what goes on disk, as long as that can be turned back. Takes pieces cut anywhere.
 #[derive(Debug, Default)]
-pub(super) struct ToDisk {
+pub(crate) struct ToDisk {
     /// A CR was at the end of the last piece; it is written once we know what follows.
     after_cr: bool,
 }
 
 /// What was found was a CR or an LF on its own: the form with LF cannot be turned back.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Bare;
+pub(crate) struct Bare;
 
 impl ToDisk {
     /// Appends the disk form of the next piece to `out`. After `Err`, `out` has unfinished business in it: what the caller
     /// had before the call is still good, and the piece has to be written verbatim, behind [`Self::held_back`].
-    pub(super) fn turn(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<(), Bare> {
+    pub(crate) fn turn(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<(), Bare> {
         let mut rest = piece;
         let mut after_cr = self.after_cr;
         while let Some(&first) = rest.first() {
@@ -75,7 +75,7 @@ impl ToDisk {
     }
 
     /// What the pieces so far ended with and was not written yet: a CR, or nothing.
-    pub(super) fn held_back(&self) -> &'static [u8] {
+    pub(crate) fn held_back(&self) -> &'static [u8] {
         if self.after_cr { b"\r" } else { b"" }
     }
 }

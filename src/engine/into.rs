@@ -1,0 +1,120 @@
+//! Carries over what is missing, into an account or a Maildir, from a source that is only read: for `restore` and `import`.
+//! Nothing has to be remembered, since what is there already is known by its content.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::server::imap_options;
+use super::summary::{self, Voice};
+use super::{Event, Job, Naming, observe};
+use crate::account::Account;
+use crate::error::{Failure, Kind, Result};
+use crate::imap::Imap;
+use crate::maildir::{self, Maildir};
+use crate::pace::Pace;
+use crate::plan::{Adoption, Policy};
+use crate::report::AccountReport;
+use crate::state::{Purpose, State};
+use crate::store::{Source, Stop, Store, Wire};
+
+/// Where mail goes.
+#[derive(Clone, Debug)]
+pub enum To<'a> {
+    /// Into an account on a server.
+    Account(&'a Account),
+    /// Into a Maildir.
+    Directory(PathBuf),
+}
+
+/// Mail on its way from a source.
+pub(super) struct Pouring<'a> {
+    /// Where it goes.
+    pub(super) to: &'a To<'a>,
+    /// The command.
+    pub(super) command: &'static str,
+    /// Where states are kept.
+    pub(super) states: &'a Path,
+    /// Where the books of this run may lie; they are deleted after it.
+    pub(super) scratch: &'a Path,
+    /// Only look and plan.
+    pub(super) dry_run: bool,
+    /// Set when the user asked to stop.
+    pub(super) stop: &'a Stop,
+    /// Is told what happens.
+    pub(super) watch: &'a (dyn Fn(Event<'_>) + Sync),
+}
+
+impl Pouring<'_> {
+    /// Does it. What is among the report's problems stays there, last.
+    pub(super) fn pour(
+        &self,
+        left: &dyn Store,
+        names: &dyn Naming,
+        voice: &dyn Voice,
+        report: &mut AccountReport,
+    ) -> Result<()> {
+        let scratch = self.scratch()?;
+        let database = scratch.path().join("books.db");
+        let state = Arc::new(State::open(&database, Purpose::Run)?);
+        observe::note_agreement(&state)?;
+        let run = state.begin_run(self.command)?;
+        let run_to = |right: &dyn Store| {
+            super::run(&Job {
+                state: &state,
+                stores: [left, right],
+                naming: names,
+                policy: Policy::RESTORE,
+                empty_guard: 0,
+                max_delete_percent: 100,
+                adopting: Adoption::No,
+                distrust: false,
+                dry_run: self.dry_run,
+                run,
+                stop: self.stop.clone(),
+                pace: Pace::AtOnce,
+                watch: self.watch,
+            })
+        };
+        let (finished, result, wire) = match self.to {
+            To::Account(account) => {
+                let right = Imap::new(imap_options(account, self.states, self.stop));
+                let (finished, result) = run_to(&right);
+                (finished, result, right.wire())
+            }
+            To::Directory(root) => {
+                let options = maildir::Options {
+                    read_only: self.dry_run,
+                    stop: self.stop.clone(),
+                    ..maildir::Options::new(root, scratch.path().join("attic"))
+                };
+                let right = Maildir::new(options, Arc::clone(&state) as Arc<dyn maildir::index::FileIndex>);
+                let (finished, result) = run_to(&right);
+                (finished, result, Wire::default())
+            }
+        };
+        report.wire = wire;
+        let found = std::mem::take(&mut report.problems);
+        summary::fill(report, &state, voice, &finished, self.dry_run)?;
+        report.problems.extend(found);
+        let stopped = self.stop.load(Ordering::Relaxed);
+        report.error = if stopped && (finished.outcome.stopped || result.is_err()) {
+            Some(summary::stopped(&finished))
+        } else {
+            result.err()
+        };
+        Ok(())
+    }
+
+    fn scratch(&self) -> Result<tempfile::TempDir> {
+        let made = std::fs::create_dir_all(self.scratch).and_then(|()| {
+            tempfile::Builder::new()
+                .prefix(&format!("{}-", self.command))
+                .tempdir_in(self.scratch)
+        });
+        made.map_err(|err| {
+            let what = format!("cannot write into {}: {err}", self.scratch.display());
+            Failure::account(Kind::Config, what).hint("check that the directory is yours and on a local disk")
+        })
+    }
+}
