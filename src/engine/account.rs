@@ -87,7 +87,17 @@ fn attempt(job: &Sync<'_>, report: &mut AccountReport) -> Result<()> {
 /// Opens the state; one that is damaged is replaced by an empty one, which is a problem of this run and not its end.
 fn open_state(db: &Path, dry_run: bool, report: &mut AccountReport) -> Result<State> {
     if dry_run {
-        return State::open(db, Purpose::DryRun);
+        let (state, damaged) = State::open_or_imagine(db)?;
+        if damaged {
+            let what = format!("the state database {} is damaged", db.display());
+            let hint = "a run would set it aside and pair mail by content, and this is what it would do then";
+            report.problems.push(Problem::new(
+                &Failure::account(Kind::Partial, what).hint(hint),
+                None,
+                None,
+            ));
+        }
+        return Ok(state);
     }
     let (state, aside) = State::open_or_replace(db)?;
     if let Some(aside) = aside {
@@ -164,7 +174,7 @@ fn end(
     owner: Owner<'_>,
     run: i64,
     finished: &Finished,
-    report: &AccountReport,
+    report: &mut AccountReport,
 ) -> Result<()> {
     let settings = job.account.maildir()?;
     let plan = &finished.plan;
@@ -175,6 +185,7 @@ fn end(
     if whole && report.error.is_none() {
         Footing::settle(state)?;
     }
+    summary::fill_doubt(report, state)?;
     // A run that had nothing to do leaves the Maildir as it is, to the last byte.
     if footing.is_uneven() || plan.steps.iter().any(|step| !step.action.is_note()) {
         footing.end(state, &settings.root, owner, run)?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Failure, Kind, Result, Retry};
 use crate::maildir::Marker;
 use crate::maildir::marker::is_root_present;
 use crate::model::Side;
@@ -149,6 +149,25 @@ fn refused(owner: Owner<'_>, what: String, root: &Path) -> Failure {
              or move {account}/backup.db away from where states are kept, and a new archive is begun"
         ),
     })
+}
+
+/// What stays so until a run settles it, in words; `None`: state and Maildir are of one age.
+pub(super) fn doubt(state: &State) -> Result<Option<Failure>> {
+    let what = match state.fact(UNEVEN)?.as_deref() {
+        Some(OLD_STATE) => {
+            "the state is older than the mail: until a run has done all there is to do, nothing counts as removed, and what \
+             one side lacks comes back from the other"
+        }
+        Some(OLD_MAILDIR) => {
+            "the Maildir is older than the state: until a run has done all there is to do, what it lacks or has other flags \
+             of comes back from the server"
+        }
+        _ => return Ok(None),
+    };
+    let failure = Failure::account(Kind::Partial, what).retry(Retry::Later);
+    Ok(Some(
+        failure.hint("mend what else is listed as a problem, and sync all mailboxes"),
+    ))
 }
 
 /// Whether there is nothing in the directory but the marker.
@@ -335,10 +354,13 @@ mod tests {
                 let footing = find(&state, &root, OWNER).unwrap();
                 footing.begin(&state, &root, OWNER, run).unwrap();
                 assert_eq!(uneven(&state), wanted, "{marker} {run}");
+                let told = doubt(&state).unwrap().unwrap().what;
+                assert!(told.contains(if wanted.0 { "state is older" } else { "Maildir is older" }));
                 footing.end(&state, &root, OWNER, run).unwrap();
             }
             Footing::settle(&state).unwrap();
             assert_eq!(uneven(&state), (false, false), "{marker}");
+            assert!(doubt(&state).unwrap().is_none());
         }
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Observation {
     pub failures: Vec<(ProblemKey, Failure)>,
     pub settled: [bool; 2],
     pub base: Base,
+    /// Some mailboxes in scope were only looked at (`--mailbox`).
+    pub narrowed: bool,
 }
 
 /// What happened in one mailbox of one side.
@@ -61,6 +63,7 @@ pub(super) fn observe(job: &Job<'_>, tried: &Tried) -> Result<Observation> {
         ..Observation::default()
     };
     let mut candidates = mailboxes.candidates;
+    seen.narrowed = candidates.iter().any(|candidate| !candidate.acted_on);
     let mut heard = listen(job, &candidates, &mut seen)?;
     for candidate in &mut candidates {
         judge(candidate, &mut heard, &mut seen);

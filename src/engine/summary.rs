@@ -1,6 +1,6 @@
 //! Puts what was planned and done into the report's terms.
 
-use super::{Finished, courtesy, history};
+use super::{Finished, courtesy, footing, history};
 use crate::account::Account;
 use crate::error::{Failure, Kind, Result};
 use crate::maildir::index::FileIndex;
@@ -55,6 +55,16 @@ pub(super) fn fill(
     Ok(())
 }
 
+/// Says that state and Maildir are of different age, as long as they are.
+pub(super) fn fill_doubt(report: &mut AccountReport, state: &State) -> Result<()> {
+    let doubt = footing::doubt(state)?.map(|doubt| Problem {
+        waiting: true,
+        ..Problem::new(&doubt, None, None)
+    });
+    report.problems.extend(doubt);
+    Ok(())
+}
+
 /// Fills in what the state says.
 pub(super) fn status(report: &mut AccountReport, state: &State, account: &Account) -> Result<()> {
     for (path, lost_by, count) in state.held()? {
@@ -74,6 +84,7 @@ pub(super) fn status(report: &mut AccountReport, state: &State, account: &Accoun
         let waiting = row.next.is_none_or(|next| next > now());
         report.problems.push(problem(state, account, row, waiting)?);
     }
+    fill_doubt(report, state)?;
     report.pending = state.pending_count()?;
     report.serial = courtesy::is_serial(state)?;
     report.last_run = state.last_run()?.as_ref().map(history::run);

@@ -13,7 +13,7 @@ use crate::error::{Failure, Kind, Result};
 /// `None`: nothing was found wrong. All pages are read only if the last run was cut off or ended for want of a
 /// configuration, which is what a damaged database shows itself as.
 pub(super) fn set_aside(path: &Path) -> Result<Option<PathBuf>> {
-    if !path.exists() || !is_damaged(path)? {
+    if !is_damaged(path)? {
         return Ok(None);
     }
     let time = Timestamp::now().strftime("%Y-%m-%dT%H%M%SZ");
@@ -53,7 +53,11 @@ fn with(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn is_damaged(path: &Path) -> Result<bool> {
+/// Whether there is a database that SQLite cannot read; see [`set_aside`].
+pub(super) fn is_damaged(path: &Path) -> Result<bool> {
+    if !path.exists() {
+        return Ok(false);
+    }
     match look(path) {
         Ok(damaged) => Ok(damaged),
         Err(error) => match error.sqlite_error_code() {

@@ -117,6 +117,16 @@ impl State {
         Ok((Self::open(path, Purpose::Run)?, aside))
     }
 
+    /// Opens `path` for a dry run. In place of a damaged file, which stays where it is, an empty one in memory; gives whether
+    /// that is so.
+    pub fn open_or_imagine(path: &Path) -> Result<(Self, bool)> {
+        if damage::is_damaged(path)? {
+            let conn = Connection::open_in_memory().map_err(failed)?;
+            return Ok((Self::begin(conn, true)?, true));
+        }
+        Ok((Self::open(path, Purpose::DryRun)?, false))
+    }
+
     /// Makes everything noted so far durable. In a dry run: nothing.
     pub fn commit(&self) -> Result<()> {
         if self.frozen.load(Ordering::SeqCst) {

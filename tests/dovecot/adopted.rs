@@ -143,6 +143,10 @@ fn the_state_is_damaged() {
     fs::write(state(&scene).join("sync.db"), "no database".repeat(500)).unwrap();
     let look = scene.world.run(&["status"]);
     assert_eq!(look.exit, 78, "{look:#?}");
+    let dry = scene.world.sync(&["--dry-run"]);
+    assert_eq!((dry.exit, dry.changes()), (0, 0), "{dry:#?}");
+    assert_eq!(dry.account()["paired"], FILLED, "what a run would do: {dry:#?}");
+    assert!(dry.problems()[0]["what"].as_str().unwrap().ends_with("is damaged"));
     let run = scene.world.sync(&[]);
     assert_eq!(
         (run.exit, run.changes()),
@@ -291,14 +295,45 @@ fn an_old_state_stays_old_until_a_run_was_whole() {
     for _ in 0..3 {
         let run = scene.world.sync(&["--mailbox", "Work"]);
         assert_eq!((run.exit, run.count("right", "removed")), (0, 0), "{run:#?}");
+        assert!(says_it_is_old(&run) && says_it_is_old(&scene.world.run(&["status"])));
     }
     let (run, account) = scene.sync_to_equal(&[], "whole");
+    assert!(!says_it_is_old(&run), "{run:#?}");
     assert_eq!(
         (run.count("right", "removed"), run.count("left", "added")),
         (0, 1),
         "{run:#?}"
     );
     assert_eq!(account.len() as u64, FILLED + 1);
+}
+
+fn says_it_is_old(run: &Run) -> bool {
+    let mut problems = run.problems().iter();
+    problems.any(|problem| problem["what"].as_str().unwrap().starts_with("the state is older"))
+}
+
+#[test]
+fn a_first_meeting_in_parts() {
+    let Some(dovecot) = Dovecot::shared() else { return };
+    let mut scene = Scene::new(dovecot, "in-parts");
+    let mut raw = scene.raw();
+    raw.ok("CREATE Work");
+    let mail = Mail {
+        bytes: canonical(&text("in another mailbox")),
+        flags: String::new(),
+        date: 1_700_000_000,
+    };
+    raw.append_all("Work", &[mail]);
+    local::create(&scene.dir("INBOX"));
+    local::create(&scene.dir("Play"));
+    scene.deliver("Play", "in another mailbox");
+    // Its mailboxes have not met yet, so that it is one message still, not two new ones.
+    let run = scene.world.sync(&["--mailbox", "INBOX"]);
+    assert_eq!((run.exit, run.changes()), (0, 0), "{run:#?}");
+    scene.proxy.take();
+    let (run, account) = scene.sync_to_equal(&[], "the rest");
+    assert_eq!((account.len(), bodies(&scene.proxy.take())), (1, (0, 0)), "{run:#?}");
+    scene.nothing_left("the rest");
 }
 
 /// What happens to an account while homing is not looking.
