@@ -125,6 +125,7 @@ impl Digester {
             header: header_digest(&self.header),
             envelope: envelope_key(&self.header),
             bare_cr: self.bare_cr || self.ends_in_cr,
+            eight_bit: !self.header.is_ascii(),
         }
     }
 }

@@ -26,8 +26,8 @@ pub use list::Shard;
 /// account says: FROM's first, then TO's backwards. `mailboxes` of FROM says which. A name that TO refuses is changed,
 /// and the report says so.
 ///
-/// The verdict counts messages and bytes on both sides, and says what has not arrived and why; the exit code is 0 only
-/// when everything has. It can be stopped at any moment, by any means; the next run goes on from there.
+/// The verdict counts messages and bytes on both sides, says what has not arrived and why, and what the server changed as
+/// it took it; the exit code is 0 only when everything has arrived and is as it was. It can be stopped at any moment, by any means; the next run goes on from there.
 ///
 /// With `--list`, FILE has a pair of accounts in each row, as CSV or TOML. Either side is the name of a configured account
 /// (columns `from` and `to`) or is described by keys of an account (`from-host`, `from-user`, `from-password-command`,

@@ -68,7 +68,7 @@ pub const PROVIDERS: [Provider; 5] = [
         auth: &[],
         told: NONE_TOLD,
         password: "an app password (Settings, Privacy & Security, Connected apps)",
-        rules: "Cyrus: 8-bit bytes in headers become `X`; messages with NUL or bare LF are refused, and `migrate` names them.",
+        rules: "Cyrus: 8-bit bytes in headers become `X`, messages with NUL or bare LF are refused; `migrate` names them.",
         sources: &[Source {
             what: "fair use, no daily bytes named",
             place: "fastmail.com/help/account/limits.html",
@@ -134,7 +134,7 @@ pub const PROVIDERS: [Provider; 5] = [
         told: NONE_TOLD,
         password: "an OAuth 2 token, which `password-command` prints; passwords are not taken any more",
         rules: "Throttles by load and says for how long (`Suggested Backoff Time`), which is obeyed. Has no CONDSTORE, so \
-                each mailbox is opened for its flags. Rewrites messages.",
+                each mailbox is opened for its flags. Rewrites messages; `migrate` says which.",
         sources: &[
             Source {
                 what: "no basic authentication",

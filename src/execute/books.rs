@@ -58,6 +58,9 @@ impl Executor<'_> {
             state.add_pair(&base_row(mailbox, to, target, source, identity))?;
         }
         state.settle(mailbox, from, &one(head.id))?;
+        if identity.eight_bit && unseen {
+            state.doubt(mailbox, from, head.id)?;
+        }
         if identity.bare_cr && unseen {
             // Dovecot and Courier were seen to drop it and to say OK.
             let what = "it was sent, but holds a CR without a LF: the server may have changed that";

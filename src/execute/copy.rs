@@ -303,6 +303,9 @@ impl Executor<'_> {
             {
                 let flags = first_sight(&pair.half(on).flags, &envelope.flags);
                 state.set_half(pair.id, on, &Half::seen(&envelope, flags))?;
+                if let Some(source) = pair.half(on.other()).id.filter(|_| envelope.size != pair.size) {
+                    state.doubt(envelope.mailbox, on.other(), source)?;
+                }
             }
         }
         state.commit()

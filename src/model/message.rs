@@ -69,6 +69,8 @@ pub struct Identity {
     pub envelope: Option<EnvelopeKey>,
     /// It holds a CR without a LF, which no mail may (RFC 5322 §2.3) and some servers change without a word.
     pub bare_cr: bool,
+    /// Its header holds bytes that are not ASCII, which some servers change without a word (HAZARDS 17).
+    pub eight_bit: bool,
 }
 
 /// What a side tells of a message without handing over its body.

@@ -74,6 +74,7 @@ struct Verdict<'a> {
     removed_there: u64,
     only_there: Option<u64>,
     reasons: Vec<Why<'a>>,
+    remarks: Vec<Why<'a>>,
 }
 
 #[derive(Serialize)]
@@ -265,6 +266,7 @@ impl<'a> From<&'a MailboxVerdict> for Verdict<'a> {
             removed_there: mailbox.removed_there,
             only_there: mailbox.only_there,
             reasons: mailbox.reasons.iter().map(why).collect(),
+            remarks: mailbox.remarks.iter().map(why).collect(),
         }
     }
 }

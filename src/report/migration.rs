@@ -35,12 +35,14 @@ pub struct MailboxVerdict {
     pub only_there: Option<u64>,
     /// Why messages are missing.
     pub reasons: Vec<Reason>,
+    /// What is to be said of messages that have arrived.
+    pub remarks: Vec<Reason>,
 }
 
-/// Why messages are missing.
+/// Why messages are missing, or what is to be said of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
-    /// Why.
+    /// Why, or what.
     pub what: String,
     /// How many.
     pub count: u64,
@@ -59,6 +61,8 @@ pub struct Total {
     pub missing: u64,
     /// See [`MailboxVerdict::removed_there`].
     pub removed_there: u64,
+    /// Messages that [`MailboxVerdict::remarks`] are about.
+    pub remarked: u64,
 }
 
 impl Migration {
@@ -72,6 +76,7 @@ impl Migration {
             }
             total.missing += mailbox.missing;
             total.removed_there += mailbox.removed_there;
+            total.remarked += mailbox.remarks.iter().map(|remark| remark.count).sum::<u64>();
         }
         total
     }
@@ -98,6 +103,14 @@ impl Migration {
             };
             format!("{all}, {}, in {mailboxes}.", bytes(total.bytes[0]))
         };
+        if total.remarked > 0 {
+            let verb = if total.remarked == 1 { "is" } else { "are" };
+            let _ = write!(
+                sentence,
+                " Of {} there {verb} something to be said.",
+                plural(total.remarked, "message")
+            );
+        }
         if total.removed_there > 0 {
             let removed = plural(total.removed_there, "message");
             let verbs = if total.removed_there == 1 {

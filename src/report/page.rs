@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::text::{bytes, grouped};
-use super::{AccountReport, MailboxVerdict, Migration, Report};
+use super::{AccountReport, MailboxVerdict, Migration, Reason, Report};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -104,7 +104,13 @@ fn section(out: &mut String, n: usize, account: &AccountReport) {
     }
     if let Some(migration) = &account.migration {
         table(out, migration);
-        reasons(out, migration);
+        reasons(out, "What is missing, and why", migration, |mailbox| &mailbox.reasons);
+        reasons(
+            out,
+            "What is to be said of messages that arrived",
+            migration,
+            |mailbox| &mailbox.remarks,
+        );
     }
     out.push_str("</section>\n");
 }
@@ -157,18 +163,19 @@ fn numbers(out: &mut String, messages: [u64; 2], sizes: [u64; 2], missing: u64) 
     );
 }
 
-fn reasons(out: &mut String, migration: &Migration) {
-    let with = migration.mailboxes.iter().filter(|mailbox| !mailbox.reasons.is_empty());
+fn reasons(out: &mut String, title: &str, migration: &Migration, of: fn(&MailboxVerdict) -> &[Reason]) {
+    let with = migration.mailboxes.iter().filter(|mailbox| !of(mailbox).is_empty());
     let mut with = with.peekable();
     if with.peek().is_none() {
         return;
     }
-    out.push_str(
-        "<h3>What is missing, and why</h3>\n<table>\n<thead><tr><th>Mailbox</th><th class=\"n\">Messages</th><th>Why</th>\
+    let _ = write!(
+        out,
+        "<h3>{title}</h3>\n<table>\n<thead><tr><th>Mailbox</th><th class=\"n\">Messages</th><th>Why</th>\
          <th>UIDs</th></tr></thead>\n<tbody>\n",
     );
     for mailbox in with {
-        for reason in &mailbox.reasons {
+        for reason in of(mailbox) {
             let _ = writeln!(
                 out,
                 "<tr><td>{}</td><td class=\"n\">{}</td><td>{}</td><td class=\"uids\">{}</td></tr>",

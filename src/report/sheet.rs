@@ -32,6 +32,7 @@ impl Report {
                 let why: Vec<String> = mailbox
                     .reasons
                     .iter()
+                    .chain(&mailbox.remarks)
                     .map(|reason| format!("{}: {}", reason.count, reason.what))
                     .collect();
                 let _ = write!(

@@ -285,7 +285,7 @@ impl AccountReport {
 fn verdict(migration: &Migration, style: Style) -> String {
     let mut out = String::new();
     for mailbox in &migration.mailboxes {
-        let notable = mailbox.missing > 0 || mailbox.is_renamed;
+        let notable = mailbox.missing > 0 || mailbox.is_renamed || !mailbox.remarks.is_empty();
         if !notable && style.verbosity != Verbosity::Verbose {
             continue;
         }
@@ -300,8 +300,10 @@ fn verdict(migration: &Migration, style: Style) -> String {
             out.push_str(" (its own name was refused)");
         }
         out.push('\n');
-        for reason in &mailbox.reasons {
-            let _ = write!(out, "    {} missing: {}", grouped(reason.count), reason.what);
+        let missing = mailbox.reasons.iter().map(|reason| (" missing", reason));
+        let arrived = mailbox.remarks.iter().map(|remark| ("", remark));
+        for (missing, reason) in missing.chain(arrived) {
+            let _ = write!(out, "    {}{missing}: {}", grouped(reason.count), reason.what);
             if !reason.uids.is_empty() {
                 let _ = write!(out, " (UID {})", reason.uids);
             }

@@ -7,6 +7,7 @@
 
 mod damage;
 mod deeds;
+mod doubts;
 mod files;
 mod history;
 mod journal;

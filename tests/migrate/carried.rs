@@ -283,6 +283,73 @@ fn what_does_not_arrive_is_named_with_the_reason() {
 }
 
 #[test]
+fn what_the_server_changes_as_it_takes_it_is_named() {
+    let spoils = Lies {
+        spoils_headers: true,
+        ..Lies::default()
+    };
+    let mends = Lies {
+        mends_line_ends: true,
+        ..Lies::default()
+    };
+    let wrong_sizes = Lies {
+        size: 9,
+        ..Lies::default()
+    };
+    // How many of three messages are changed, and what is said of them.
+    for (lies, changed, what) in [
+        (Lies::default(), 0, ""),
+        (wrong_sizes, 0, ""),
+        (spoils, 1, "bytes of its header that are not ASCII are others now"),
+        (mends, 1, "its size is another"),
+    ] {
+        let to = Setup {
+            lies: lies.clone(),
+            ..Setup::default()
+        };
+        let scene = Scene::new(Setup::default(), to);
+        let mut eight_bit = mail("plain");
+        eight_bit.bytes.splice(0..0, "X-Name: M\u{fc}ller\r\n".bytes());
+        let mut lone_lf = mail("lone");
+        lone_lf.bytes.extend(b"a\nb\r\n");
+        scene.on_from(|from| {
+            for mail in [&eight_bit, &lone_lf, &mail("sound")] {
+                from.deliver("INBOX", mail);
+            }
+        });
+        let run = scene.migrate(&[]);
+        assert_eq!(run.exit, i32::from(changed > 0), "{lies:?}: {run:#?}");
+        let inbox = &verdicts(&run)["INBOX"];
+        let remarks = inbox["remarks"].as_array().unwrap();
+        assert_eq!(
+            (&inbox["missing"], remarks.len()),
+            (&0.into(), changed),
+            "{lies:?}: {inbox}"
+        );
+        assert!(
+            remarks
+                .iter()
+                .all(|remark| remark["what"].as_str().unwrap().contains(what)),
+            "{inbox}"
+        );
+        // It is told again, and sent no second time.
+        let again = scene.migrate_ok(&[]);
+        assert_eq!(
+            (again.changes(), &verdicts(&again)["INBOX"]["remarks"]),
+            (0, &inbox["remarks"]),
+            "{again:#?}"
+        );
+        if changed > 0 {
+            let verdict = again.account()["verdict"].as_str().unwrap();
+            assert!(
+                verdict.ends_with("Of 1 message there is something to be said."),
+                "{verdict}"
+            );
+        }
+    }
+}
+
+#[test]
 fn odd_mail_arrives_or_is_named() {
     let scene = Scene::unlike();
     scene.on_from(|from| {

@@ -1,6 +1,7 @@
 //! Server to server: FROM on the left, only read; TO on the right, where homing only adds, or with `delete_extra` takes
 //! away what it paired there and FROM has dropped since. The same engine as `sync`, with a state of its own.
 
+mod altered;
 mod names;
 mod subscriptions;
 mod verdict;
@@ -72,6 +73,7 @@ fn attempt(job: &Migrate<'_>, report: &mut AccountReport) -> Result<()> {
     courtesy::may_call(&state)?;
     let run = state.begin_run("migrate")?;
     state.retry_now()?;
+    state.keep_doubts()?;
     // What TO holds elsewhere stays there; only within a mailbox is it recognised.
     observe::note_agreement(&state)?;
 
@@ -105,7 +107,10 @@ fn carry(job: &Migrate<'_>, state: &State, stores: [&Imap; 2], run: i64, report:
     (job.watch)(Event::Looking);
     let surveys = surveys(stores)?;
     let names = Names::meet(&Rules::of(job.from, job.to), &surveys, &state.mailboxes()?);
-    let (finished, result) = super::run(&engine_job(job, state, stores, &names, run));
+    let (mut finished, result) = super::run(&engine_job(job, state, stores, &names, run));
+    if result.is_ok() && !finished.outcome.stopped && !job.dry_run {
+        altered::look(state, stores[1], Pace::default(), &mut finished)?;
+    }
     summary::fill(report, state, job, &finished, job.dry_run)?;
     if job.dry_run {
         return result;

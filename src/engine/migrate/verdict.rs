@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::names::Names;
 use crate::error::Result;
 use crate::imap::Imap;
-use crate::model::{IdSet, Mailbox, MailboxId, MailboxPath, Side, Survey};
+use crate::model::{Id, IdSet, Mailbox, MailboxId, MailboxPath, Side, Survey};
 use crate::report::{MailboxVerdict, Migration, Reason};
 use crate::state::{MailboxRow, PendingKind, ProblemRow, State};
 use crate::store::{Depth, Source};
@@ -116,6 +116,7 @@ impl Books<'_> {
             missing: waiting.len() + unseen + void,
             removed_there,
             reasons,
+            remarks: remarks(row.id, waiting, problems),
             ..MailboxVerdict::default()
         };
         verdict.reasons.sort_by_key(|reason| std::cmp::Reverse(reason.count));
@@ -198,9 +199,22 @@ fn reasons(mailbox: MailboxId, waiting: &IdSet, problems: &[ProblemRow]) -> Vec<
     let general = of_mailbox
         .or(of_account)
         .map_or("it waits for the next run", |row| &row.what);
+    grouped(waiting.iter().map(|id| (own.get(&id).copied().unwrap_or(general), id)))
+}
+
+/// What is to be said of messages that have arrived.
+fn remarks(mailbox: MailboxId, waiting: &IdSet, problems: &[ProblemRow]) -> Vec<Reason> {
+    let own = problems
+        .iter()
+        .filter(|row| row.mailbox_id == Some(mailbox) && row.side == Side::Left)
+        .filter_map(|row| Some((row.what.as_str(), row.id?)));
+    grouped(own.filter(|(_, id)| !waiting.contains(*id)))
+}
+
+/// Equal reasons together.
+fn grouped<'a>(each: impl Iterator<Item = (&'a str, Id)>) -> Vec<Reason> {
     let mut grouped: BTreeMap<&str, IdSet> = BTreeMap::new();
-    for id in waiting.iter() {
-        let what = own.get(&id).copied().unwrap_or(general);
+    for (what, id) in each {
         grouped.entry(what).or_default().insert(id);
     }
     let reason = |(what, ids): (&str, IdSet)| Reason {

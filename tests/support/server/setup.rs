@@ -127,6 +127,8 @@ pub struct Lies {
     pub date: i64,
     /// A lone LF of an appended message becomes CRLF.
     pub mends_line_ends: bool,
+    /// Each byte of an appended message's header that is not ASCII becomes an X, as on Cyrus.
+    pub spoils_headers: bool,
     /// An extended LIST shows levels that do not exist as if they did, with an untagged NO for their STATUS (HAZARDS 13).
     pub ghosts: bool,
 }
@@ -149,6 +151,7 @@ impl Lies {
             copies_nothing: self.copies_nothing || other.copies_nothing,
             date: self.date + other.date,
             mends_line_ends: self.mends_line_ends || other.mends_line_ends,
+            spoils_headers: self.spoils_headers || other.spoils_headers,
             ghosts: self.ghosts || other.ghosts,
         }
     }

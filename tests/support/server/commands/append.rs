@@ -58,6 +58,11 @@ impl Session {
             } else {
                 message.bytes.clone()
             };
+            let bytes = if self.lies.spoils_headers {
+                spoiled(bytes)
+            } else {
+                bytes
+            };
             uids.push(account.mailbox_mut(name).add(bytes.into(), &flags, date));
         }
         let validity = account.mailbox(name).uid_validity;
@@ -104,4 +109,17 @@ fn mended(bytes: &[u8]) -> Vec<u8> {
         out.push(byte);
     }
     out
+}
+
+fn spoiled(mut bytes: Vec<u8>) -> Vec<u8> {
+    let end = bytes
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap_or(bytes.len());
+    for byte in &mut bytes[..end] {
+        if !byte.is_ascii() {
+            *byte = b'X';
+        }
+    }
+    bytes
 }
