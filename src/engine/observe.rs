@@ -40,6 +40,8 @@ struct Heard {
     added: IdSet,
     /// Paired messages whose flags differ from what the base has for that side.
     flags: HashMap<Id, Flags>,
+    /// Paired messages that were told with the flags of the base.
+    as_base: IdSet,
     removed: IdSet,
     complete: Option<Checkpoint>,
     failure: Option<Failure>,
@@ -251,7 +253,7 @@ fn take_in(
             state.set_validity(mailbox, side, now)?;
         }
         Seen::Added(ids) => heard.added = heard.added.union(&there_again(state, mailbox, side, ids)?),
-        Seen::Flags(flags) => flags_that_differ(state, mailbox, side, flags, &mut heard.flags)?,
+        Seen::Flags(flags) => flags_that_differ(state, mailbox, side, flags, heard)?,
         Seen::Removed(ids) => heard.removed = heard.removed.union(&ids),
         Seen::Complete(checkpoint) => heard.complete = Some(checkpoint),
         Seen::Partial(failure) => heard.failure = Some(failure),
@@ -278,7 +280,7 @@ fn flags_that_differ(
     mailbox: MailboxId,
     side: Side,
     listing: Vec<(Id, Flags)>,
-    differing: &mut HashMap<Id, Flags>,
+    heard: &mut Heard,
 ) -> Result<()> {
     let ids: IdSet = listing.iter().map(|(id, _)| *id).collect();
     let mut listing: HashMap<Id, Flags> = listing.into_iter().collect();
@@ -296,8 +298,10 @@ fn flags_that_differ(
             *half = half_now;
             state.set_half(pair.id, side, &pair.halves[side as usize])?;
         }
-        if pair.half(side).flags != flags {
-            differing.insert(id, flags);
+        if pair.half(side).flags == flags {
+            heard.as_base.insert(id);
+        } else {
+            heard.flags.insert(id, flags);
         }
     }
     Ok(())
@@ -343,6 +347,11 @@ fn view(
         });
         entry.now[side as usize] = now;
     };
+    for side in Side::BOTH {
+        if let Some(heard) = heard.get(&(candidate.id, side)) {
+            drop_pending_flags(state, candidate.id, side, &heard.as_base)?;
+        }
+    }
     let resting = add_pending(state, candidate.id, tried, &mut added, &mut touch)?;
     for side in Side::BOTH {
         let at = side as usize;
@@ -401,6 +410,16 @@ fn count_pairs(state: &State, views: &mut [View]) -> Result<()> {
     }
     for view in views {
         view.pairs = state.pair_count(view.id)?;
+    }
+    Ok(())
+}
+
+/// A change of flags that waited, and was taken back since, is no change any more.
+fn drop_pending_flags(state: &State, mailbox: MailboxId, side: Side, as_base: &IdSet) -> Result<()> {
+    for pending in state.pending(mailbox)? {
+        if pending.side == side && matches!(pending.kind, PendingKind::Flags(_)) && as_base.contains(pending.id) {
+            state.settle_flags(mailbox, side, pending.id)?;
+        }
     }
     Ok(())
 }

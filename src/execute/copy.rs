@@ -104,15 +104,18 @@ impl Executor<'_> {
     fn open_intent(&self, mailbox: MailboxId, to: Side, ids: &IdSet) -> Result<IntentId> {
         let scene = &self.scene;
         let mut messages = Vec::new();
+        // What may be sent to a server is noted even if nothing is known of it yet: it is, once it was sent again.
+        let to_a_server = !scene.stores[to as usize].keeps_flags();
         for id in ids.iter() {
-            messages.extend(match scene.waiting.get(&(mailbox, to.other(), id)) {
+            let known = match scene.waiting.get(&(mailbox, to.other(), id)) {
                 Some(waiting) => Some(IntentMessage::seen(waiting)),
                 // It was there before, and comes back.
                 None => scene
                     .state
                     .partner(mailbox, to.other(), id)?
                     .map(|pair| IntentMessage::paired(id, &pair)),
-            });
+            };
+            messages.extend(known.or(to_a_server.then(|| IntentMessage::unknown(id))));
         }
         let intent = Intent {
             id: IntentId(0),

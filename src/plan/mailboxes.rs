@@ -96,9 +96,13 @@ fn deleted(view: &View, policy: &Policy, by: Side, step: &mut impl FnMut(Action,
         step(Action::CreateMailbox { on: by }, why);
         return Fate::Restore;
     }
-    match rule {
-        Rule::Keep | Rule::Undo => Fate::LeaveAlone,
-        Rule::Spread if view.beyond_base(by.other()) => {
+    let beyond = view.beyond_base(by.other());
+    match (rule, policy.of(by.other()).new) {
+        (Rule::Keep | Rule::Undo, Rule::Keep | Rule::Undo) => Fate::LeaveAlone,
+        (Rule::Keep | Rule::Undo, _) if !beyond => Fate::LeaveAlone,
+        // What is new there stays there, and the mailbox with it.
+        (Rule::Spread, Rule::Keep | Rule::Undo) if beyond => Fate::Go,
+        (_, Rule::Spread) if beyond => {
             step(
                 Action::CreateMailbox { on: by },
                 "deleted there, but new messages are here: it comes back with these",
@@ -106,8 +110,8 @@ fn deleted(view: &View, policy: &Policy, by: Side, step: &mut impl FnMut(Action,
             Fate::Go
         }
         // A mailbox goes with its messages, or not at all, be it empty.
-        Rule::Spread if policy.of(by).removals != Rule::Spread => Fate::Go,
-        Rule::Spread => {
+        _ if policy.of(by).removals != Rule::Spread => Fate::Go,
+        _ => {
             let why = if by == Side::Left {
                 "deleted on the left"
             } else {

@@ -79,6 +79,16 @@ impl IntentMessage {
         }
     }
 
+    /// Of one that nobody has looked at.
+    pub const fn unknown(id: Id) -> Self {
+        Self {
+            id,
+            content: None,
+            envelope: None,
+            header: None,
+        }
+    }
+
     /// Of a pair, by its id on that side.
     pub fn paired(id: Id, pair: &Pair) -> Self {
         Self {

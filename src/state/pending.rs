@@ -94,6 +94,16 @@ impl State {
         self.settle_problems(mailbox, side, ids)
     }
 
+    /// Its flags wait no more.
+    pub fn settle_flags(&self, mailbox: MailboxId, side: Side, id: Id) -> Result<()> {
+        let params = (mailbox.0, side as u8, id as i64);
+        self.execute(
+            "DELETE FROM pending WHERE mailbox=? AND side=? AND id=? AND kind=1",
+            params,
+        )
+        .map(drop)
+    }
+
     /// Forgets what waited for these messages, and problems with them.
     pub fn settle(&self, mailbox: MailboxId, side: Side, ids: &IdSet) -> Result<()> {
         for range in ids.ranges() {

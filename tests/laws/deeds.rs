@@ -161,7 +161,8 @@ impl Author {
         }
     }
 
-    pub(crate) fn act(&mut self, store: &Memory, deed: &Deed) {
+    fn act(&mut self, store: &Memory, deed: &Deed) {
+        store.settle();
         match *deed {
             Deed::Add { mailbox, seen } => {
                 let message = self.message(seen);

@@ -3,6 +3,7 @@
 //! makes it fail at any chosen step, as if the process had been killed there; what a server-like one had been sent by then
 //! it can still execute later.
 
+mod disk;
 mod sink;
 pub mod world;
 mod write;
@@ -12,7 +13,8 @@ use std::io::Write as _;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use homing::error::{Failure, Kind, Result};
+use disk::Undone;
+use homing::error::{Failure, Kind, Reach, Result};
 use homing::identity::Digester;
 use homing::model::{
     Checkpoint, Envelope, Flags, Id, IdSet, Identity, InternalDate, Listed, Mailbox, MailboxId, MailboxIdentity,
@@ -43,6 +45,10 @@ pub struct Nature {
     pub moves_at_once: bool,
     /// Its messages have object ids (OBJECTID).
     pub names_objects: bool,
+    /// It changes what it is given: another header field (DESIGN 8a "servers that rewrite").
+    pub rewrites: bool,
+    /// It takes keywords and keeps none, without a word (HAZARDS 14).
+    pub drops_keywords: bool,
 }
 
 impl Nature {
@@ -52,6 +58,8 @@ impl Nature {
         tells_ids: true,
         moves_at_once: true,
         names_objects: false,
+        rewrites: false,
+        drops_keywords: false,
     };
     /// A modern server.
     pub const SERVER: Self = Self {
@@ -68,6 +76,16 @@ impl Nature {
     /// A server of 1996.
     pub const OLD: Self = Self {
         tells_ids: false,
+        ..Self::PLAIN
+    };
+    /// One that changes what it is given.
+    pub const REWRITING: Self = Self {
+        rewrites: true,
+        ..Self::SERVER
+    };
+    /// One that keeps no keywords.
+    pub const POOR: Self = Self {
+        drops_keywords: true,
         ..Self::PLAIN
     };
 }
@@ -117,6 +135,8 @@ struct Inner {
     counter: u64,
     /// Delivered, and lost in a crash before the next flush.
     unflushed: Vec<(String, Id, Kept)>,
+    /// What else homing did since the last flush: each may be lost as well.
+    undone: Vec<Undone>,
     late: Vec<Late>,
     late_done: u32,
     writes: u64,
@@ -231,11 +251,6 @@ impl Memory {
         fuse.step()
     }
 
-    /// What was delivered and not flushed is lost.
-    pub fn crash(&self) {
-        self.inner().unflushed.clear();
-    }
-
     /// How many changes homing made.
     pub fn writes(&self) -> u64 {
         self.inner().writes
@@ -262,14 +277,16 @@ impl Memory {
         self.inner().late_done
     }
 
-    /// Executes what a killed client had sent.
-    pub fn execute_late(&self) {
+    /// Executes what a killed client had sent; tells whether there was anything.
+    pub fn execute_late(&self) -> bool {
         let mut inner = self.inner();
-        for late in std::mem::take(&mut inner.late) {
+        let late = std::mem::take(&mut inner.late);
+        let any = !late.is_empty();
+        for late in late {
             inner.late_done += 1;
             match late {
                 Late::Append(name, message) => {
-                    let object = inner.count();
+                    let (object, message) = (inner.count(), self.nature.takes(message));
                     if let Some(b) = inner.mailboxes.get_mut(&name) {
                         b.put(Kept {
                             message,
@@ -286,6 +303,7 @@ impl Memory {
                 }
             }
         }
+        any
     }
 
     // What a user does.
@@ -324,6 +342,15 @@ impl Memory {
         self.with(name, |b| {
             if let Some(kept) = b.messages.values_mut().nth(nth) {
                 change(&mut kept.message.flags);
+            }
+        });
+    }
+
+    /// Puts another body in the place of the n-th message's, as an editor does with a file.
+    pub fn edit(&self, name: &str, nth: usize, body: Vec<u8>) {
+        self.with(name, |b| {
+            if let Some(kept) = b.messages.values_mut().nth(nth) {
+                kept.message.body = body;
             }
         });
     }
@@ -579,7 +606,14 @@ impl Source for Memory {
                 };
                 let mut sink = into.begin(&job, &head)?;
                 sink.write_all(&message.body).unwrap();
-                match sink.finish(&identity)? {
+                let landing = match sink.finish(&identity) {
+                    Err(failure) if failure.reach != Reach::Account => {
+                        send(Done::Failed(IdSet::range(id..=id), failure));
+                        continue;
+                    }
+                    landing => landing?,
+                };
+                match landing {
                     Landing::Here(at, flags) => send(Done::Landed {
                         head,
                         identity,
@@ -616,6 +650,7 @@ impl Store for Memory {
     fn flush(&self) -> Result<()> {
         self.step()?;
         let mut inner = self.inner();
+        inner.undone.clear();
         for (name, id, kept) in std::mem::take(&mut inner.unflushed) {
             if let Some(b) = inner.mailboxes.get_mut(&name) {
                 b.messages.insert(id, kept);

@@ -1,6 +1,6 @@
 //! Two stores and a state that outlives crashes.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,15 +14,19 @@ use homing::store::Stop;
 
 use super::{Fuse, Memory, Message, Nature};
 
-/// Names and scope: everything, under the same name.
-struct Same;
+/// Every mailbox has the same name on both sides. These are out of scope, and only those are acted on, or all.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    pub skips: Vec<String>,
+    pub acts: Option<Vec<String>>,
+}
 
-impl Naming for Same {
-    fn includes(&self, _: &MailboxPath, _: &[Role]) -> bool {
-        true
+impl Naming for Scope {
+    fn includes(&self, path: &MailboxPath, _: &[Role]) -> bool {
+        !self.skips.contains(&path.to_string())
     }
-    fn acts_on(&self, _: &MailboxPath, _: &[Role]) -> bool {
-        true
+    fn acts_on(&self, path: &MailboxPath, _: &[Role]) -> bool {
+        self.acts.as_ref().is_none_or(|acts| acts.contains(&path.to_string()))
     }
     fn to_left(&self, right: &MailboxPath) -> MailboxPath {
         right.clone()
@@ -43,6 +47,8 @@ pub struct Run {
     /// See [`engine::Job`].
     pub empty_guard: u64,
     pub max_delete_percent: u64,
+    pub distrust: bool,
+    pub scope: Scope,
 }
 
 impl Run {
@@ -55,6 +61,8 @@ impl Run {
             event: None,
             empty_guard: 0,
             max_delete_percent: 100,
+            distrust: false,
+            scope: Scope::default(),
         }
     }
 }
@@ -70,6 +78,8 @@ pub struct Ended {
 pub struct World {
     pub stores: [Memory; 2],
     pub state: Arc<State>,
+    /// The steps of the last run, and how many there were.
+    trace: RefCell<Vec<String>>,
 }
 
 impl World {
@@ -79,6 +89,7 @@ impl World {
             state: SPARE
                 .take()
                 .unwrap_or_else(|| Arc::new(State::in_memory().expect("a database"))),
+            trace: RefCell::default(),
         }
     }
 
@@ -94,13 +105,13 @@ impl World {
         let job = Job {
             state,
             stores: [&self.stores[0], &self.stores[1]],
-            naming: &Same,
+            naming: &how.scope,
             policy: how.policy,
             pace: how.pace,
             empty_guard: how.empty_guard,
             max_delete_percent: how.max_delete_percent,
             adopting: Adoption::No,
-            distrust: false,
+            distrust: how.distrust,
             dry_run: false,
             run: state.begin_run("sync")?,
             stop: Stop::default(),
@@ -113,8 +124,11 @@ impl World {
             let end = if killed { "\n    killed" } else { "" };
             format!("run:{}{end}", steps.collect::<String>())
         });
+        let steps = finished.plan.steps.iter().map(ToString::to_string);
+        self.trace
+            .replace(steps.chain([format!("{} steps", fuse.steps())]).collect());
         if killed {
-            self.stores.iter().for_each(Memory::crash);
+            self.stores.iter().for_each(|store| store.crash(fuse.steps()));
             state.thaw()?;
         } else {
             state.commit()?;
@@ -129,9 +143,27 @@ impl World {
         }
     }
 
-    /// How many changes homing made to either side.
-    pub fn writes(&self) -> u64 {
-        self.stores.iter().map(Memory::writes).sum()
+    /// The state is gone; the stores are as they were.
+    pub fn lose_state(&mut self) {
+        self.state.clear().expect("an empty database");
+    }
+
+    /// What the last run planned, and how many steps it made.
+    pub fn trace(&self) -> Vec<String> {
+        self.trace.borrow().clone()
+    }
+
+    /// How many changes homing made to each side.
+    pub fn writes(&self) -> [u64; 2] {
+        [self.stores[0].writes(), self.stores[1].writes()]
+    }
+
+    /// Servers do what killed clients had sent; tells whether there was anything.
+    pub fn execute_late(&self) -> bool {
+        self.stores
+            .iter()
+            .map(Memory::execute_late)
+            .fold(false, |any, one| any | one)
     }
 
     /// What each side holds, in an order that does not depend on ids.

@@ -3,11 +3,12 @@
 use std::io::Read as _;
 use std::sync::mpsc::SyncSender;
 
-use homing::error::{Failure, Result};
+use homing::error::{Failure, Reach, Result};
 use homing::model::{Flags, Id, IdSet, Known, Mailbox, RawName};
 use homing::store::{Append, Done, IntentId, Outcome, Ticket, WriteJob};
 
-use super::{Kept, Late, Memory, Message, digest};
+use super::disk::Undone;
+use super::{Kept, Late, Memory, Message, Nature, digest};
 
 fn send(done: &SyncSender<Outcome>, ticket: Ticket, what: Done) {
     drop(done.send(Outcome { ticket, done: what }));
@@ -132,6 +133,7 @@ impl Memory {
         let mut inner = self.inner();
         inner.writes += 1;
         let object = inner.count();
+        let message = self.nature.takes(message);
         let kept = Kept { message, object, under };
         let missing = || Failure::mailbox("no such mailbox");
         let b = inner.mailboxes.get_mut(name).ok_or_else(missing)?;
@@ -148,7 +150,13 @@ impl Memory {
     fn append(&self, append: Append, done: &SyncSender<Outcome>) -> Result<()> {
         let name = Self::name(&append.to);
         let (ticket, head, identity) = (append.ticket, append.head.clone(), append.identity.clone());
-        let id = self.deliver(&name, message_of(append), None)?;
+        let id = match self.deliver(&name, message_of(append), None) {
+            Err(failure) if failure.reach != Reach::Account => {
+                send(done, ticket, Done::Failed(one(head.id), failure));
+                return Ok(());
+            }
+            id => id?,
+        };
         // Killed between the effect and the answer.
         self.step()?;
         let flags = head.flags.clone();
@@ -176,15 +184,19 @@ impl Memory {
 
     fn flag_one(&self, mailbox: &Mailbox, id: Id, add: &Flags, remove: &Flags) -> Done {
         self.inner().writes += u64::from(!(add.is_empty() && remove.is_empty()));
-        let seen = self.with(&Self::name(mailbox), |b| {
+        let name = Self::name(mailbox);
+        let seen = self.with(&name, |b| {
             let message = &mut b.messages.get_mut(&id)?.message;
-            message.flags = message.flags.union(add).minus(remove);
-            Some(message.flags.clone())
+            let now = self.nature.keeps(message.flags.union(add).minus(remove));
+            Some((std::mem::replace(&mut message.flags, now.clone()), now))
         });
-        match seen.flatten() {
-            Some(flags) => Done::Flags(vec![(id, flags)]),
-            None => Done::Gone(one(id)),
+        let Some((before, now)) = seen.flatten() else {
+            return Done::Gone(one(id));
+        };
+        if before != now {
+            self.can_be_lost(Undone::Flags(name, id, before));
         }
+        Done::Flags(vec![(id, now)])
     }
 
     fn there(&self, mailbox: &Mailbox, known: &Known) -> There {
@@ -192,10 +204,16 @@ impl Memory {
         let b = inner.mailboxes.get(&Self::name(mailbox));
         match b.and_then(|b| b.messages.get(&known.id)) {
             None => There::Nothing,
-            Some(kept) => match known.content {
-                Some(content) if content != digest(&kept.message.body).content => There::AnotherOne,
-                _ => There::It,
-            },
+            Some(kept) => {
+                let is = digest(&kept.message.body);
+                // A server is only asked for the size; what it holds need not be what it was sent.
+                let same = if self.nature.maildir {
+                    known.content.is_none_or(|content| content == is.content)
+                } else {
+                    known.size.is_none_or(|size| size == is.size)
+                };
+                if same { There::It } else { There::AnotherOne }
+            }
         }
     }
 
@@ -204,7 +222,10 @@ impl Memory {
         if matches!(self.there(mailbox, known), There::AnotherOne) {
             return Done::Differs(one(known.id));
         }
-        self.with(&Self::name(mailbox), |b| b.messages.remove(&known.id));
+        let name = Self::name(mailbox);
+        if let Some(kept) = self.with(&name, |b| b.messages.remove(&known.id)).flatten() {
+            self.can_be_lost(Undone::Removed(name, known.id, kept));
+        }
         Done::Removed(one(known.id))
     }
 
@@ -222,7 +243,9 @@ impl Memory {
         if !self.nature.moves_at_once {
             self.step()?;
         }
-        self.with(&Self::name(mailbox), |b| b.messages.remove(&known.id));
+        let from = Self::name(mailbox);
+        self.with(&from, |b| b.messages.remove(&known.id));
+        self.can_be_lost(Undone::Moved((from, known.id), (Self::name(to), new)));
         // Killed between the effect and the answer.
         self.step()?;
         Ok(Done::Moved(vec![(known.id, self.nature.tells_ids.then_some(new))]))
@@ -273,6 +296,25 @@ impl Memory {
             Done::Deleted
         } else {
             Done::Failed(IdSet::new(), Failure::mailbox("not empty"))
+        }
+    }
+}
+
+impl Nature {
+    /// What becomes of a message that it is given.
+    pub(super) fn takes(self, mut message: Message) -> Message {
+        if self.rewrites {
+            message.body.splice(0..0, *b"X-Kept-By: a server\r\n");
+        }
+        message.flags = self.keeps(message.flags);
+        message
+    }
+
+    fn keeps(self, flags: Flags) -> Flags {
+        if self.drops_keywords {
+            Flags::new(flags.system, [])
+        } else {
+            flags
         }
     }
 }
