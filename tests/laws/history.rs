@@ -2,7 +2,7 @@
 
 use homing::plan::{Policy, Rule, SidePolicy};
 use proptest::collection::vec;
-use proptest::option::{of, weighted};
+use proptest::option::weighted;
 use proptest::prelude::*;
 
 use crate::deeds::{Deed, Event, deed, event};
@@ -33,8 +33,13 @@ pub(crate) struct OneSided {
     pub stops: Stops,
 }
 
+/// A step of a run; most runs make some twenty.
+fn step() -> impl Strategy<Value = u64> {
+    prop_oneof![1 => 1u64..6, 4 => 4u64..20, 1 => 15u64..60]
+}
+
 fn stops() -> impl Strategy<Value = Stops> {
-    (of(1u64..60), weighted(0.3, 1u64..60), weighted(0.3, 1u64..60)).prop_map(|(kill, again, late)| Stops {
+    (weighted(0.7, step()), weighted(0.5, step()), weighted(0.3, step())).prop_map(|(kill, again, late)| Stops {
         kill,
         again,
         late,
@@ -85,7 +90,7 @@ pub(crate) const fn migrate(delete_extra: bool) -> Policy {
 }
 
 fn rounds(policy: impl Strategy<Value = Policy>) -> impl Strategy<Value = Vec<Round>> {
-    let meanwhile = weighted(0.2, (1u64..40, event()));
+    let meanwhile = weighted(0.2, (step(), event()));
     let round = (vec(event(), 0..7), stops(), policy, meanwhile);
     let round = round.prop_map(|(events, stops, policy, meanwhile)| Round {
         events,
