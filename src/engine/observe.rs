@@ -349,7 +349,8 @@ fn view(
     };
     for side in Side::BOTH {
         if let Some(heard) = heard.get(&(candidate.id, side)) {
-            drop_pending_flags(state, candidate.id, side, &heard.as_base)?;
+            let differing = heard.flags.keys().copied().collect();
+            drop_pending_flags(state, candidate.id, side, &heard.as_base.union(&differing))?;
         }
     }
     let resting = add_pending(state, candidate.id, tried, &mut added, &mut touch)?;
@@ -414,10 +415,10 @@ fn count_pairs(state: &State, views: &mut [View]) -> Result<()> {
     Ok(())
 }
 
-/// A change of flags that waited, and was taken back since, is no change any more.
-fn drop_pending_flags(state: &State, mailbox: MailboxId, side: Side, as_base: &IdSet) -> Result<()> {
+/// A change of flags that waited is not what was told just now: that can have been taken back, or be another.
+fn drop_pending_flags(state: &State, mailbox: MailboxId, side: Side, told: &IdSet) -> Result<()> {
     for pending in state.pending(mailbox)? {
-        if pending.side == side && matches!(pending.kind, PendingKind::Flags(_)) && as_base.contains(pending.id) {
+        if pending.side == side && matches!(pending.kind, PendingKind::Flags(_)) && told.contains(pending.id) {
             state.settle_flags(mailbox, side, pending.id)?;
         }
     }

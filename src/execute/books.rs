@@ -147,7 +147,9 @@ impl Executor<'_> {
             let (Some(there), false) = (pair.half(from).id, add.is_empty() && remove.is_empty()) else {
                 continue;
             };
-            // Where its id there is not known yet, they wait for it.
+            // They wait until they are set: if this run does not come to that, no mailbox need tell of them again.
+            let state = self.scene.state;
+            state.add_pending_flags(pair.mailbox, from, there, now[from as usize])?;
             let id = pair.half(on).id;
             if let (Rule::Spread, Some(id)) = (self.scene.policy.of(from).flags, id) {
                 let action = Action::SetFlags {
@@ -162,10 +164,6 @@ impl Executor<'_> {
                     action,
                     why: "changed on the way",
                 });
-            } else {
-                self.scene
-                    .state
-                    .add_pending_flags(pair.mailbox, from, there, now[from as usize])?;
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::{Executor, deeds};
 use crate::error::Result;
-use crate::model::{Flags, Half, Id, IdSet, MailboxId, Pair, PairId, Side};
+use crate::model::{Envelope, Flags, Half, Id, IdSet, MailboxId, Pair, PairId, Side};
 use crate::plan::{Action, Match, Step, Waiting, first_sight};
 
 impl Executor<'_> {
@@ -71,7 +71,12 @@ impl Executor<'_> {
         }
         match (&m.left, &m.right) {
             (Waiting::New(left), Waiting::New(right)) if m.base.is_none() => {
-                let [left_flags, right_flags] = Match::base_flags(&left.flags, &right.flags);
+                let flags = Match::base_flags(&left.flags, &right.flags);
+                self.flags_to_come(
+                    mailbox,
+                    [(Side::Left, left, &flags[0]), (Side::Right, right, &flags[1])],
+                )?;
+                let [left_flags, right_flags] = flags;
                 state.add_pair(&Pair {
                     halves: [Half::seen(left, left_flags), Half::seen(right, right_flags)],
                     ..super::books::row_of(mailbox, [Some(left), Some(right)])
@@ -79,8 +84,14 @@ impl Executor<'_> {
             }
             (Waiting::New(left), Waiting::New(right)) => {
                 let Some(base) = &m.base else { return Ok(false) };
-                let [left, right] = [(Side::Left, left), (Side::Right, right)]
-                    .map(|(side, found)| Half::seen(found, known_flags(base.half(side), &found.flags)));
+                let flags = [(Side::Left, left), (Side::Right, right)]
+                    .map(|(side, found)| known_flags(base.half(side), &found.flags));
+                self.flags_to_come(
+                    mailbox,
+                    [(Side::Left, left, &flags[0]), (Side::Right, right, &flags[1])],
+                )?;
+                let [left_flags, right_flags] = flags;
+                let [left, right] = [Half::seen(left, left_flags), Half::seen(right, right_flags)];
                 state.move_pair(base.id, mailbox, [&left, &right])?;
             }
             (Waiting::Void(pair), Waiting::New(found)) | (Waiting::New(found), Waiting::Void(pair)) => {
@@ -90,11 +101,27 @@ impl Executor<'_> {
                     Side::Right
                 };
                 let flags = known_flags(pair.half(side), &found.flags);
+                self.flags_to_come(mailbox, [(side, found, &flags)])?;
                 state.set_half(pair.id, side, &Half::seen(found, flags))?;
             }
             (Waiting::Void(_), Waiting::Void(_)) => return Ok(false),
         }
         Ok(true)
+    }
+}
+
+impl Executor<'_> {
+    /// Flags that differ from the base are a change, which waits until it is carried over: the mailbox, seen before, may
+    /// not tell of it again.
+    fn flags_to_come<const N: usize>(&self, mailbox: MailboxId, found: [(Side, &Envelope, &Flags); N]) -> Result<()> {
+        for (side, found, base) in found {
+            if found.flags != *base {
+                self.scene
+                    .state
+                    .add_pending_flags(mailbox, side, found.id, &found.flags)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -130,10 +157,19 @@ pub(super) fn settle_flags(
             _ => agreed,
         };
         if flags != half.flags {
+            let flags = flags.clone();
             state.set_half(pair.id, side, &Half { flags, ..half.clone() })?;
         }
-        if let Some(id) = half.id {
-            state.settle(pair.mailbox, side, &one(id))?;
+        let Some(id) = half.id else { continue };
+        state.settle_new(pair.mailbox, side, &one(id))?;
+        // What was set is told again. Of the other side, what is not carried over by this still waits.
+        let set = side == on && seen.is_some();
+        if set
+            || state
+                .pending_flags(pair.mailbox, side, id)?
+                .is_some_and(|waiting| waiting == flags)
+        {
+            state.settle_flags(pair.mailbox, side, id)?;
         }
     }
     Ok(())

@@ -94,6 +94,20 @@ impl State {
         self.settle_problems(mailbox, side, ids)
     }
 
+    /// The flags that wait to be carried over.
+    pub fn pending_flags(&self, mailbox: MailboxId, side: Side, id: Id) -> Result<Option<Flags>> {
+        let found = self.rows(
+            "SELECT d.flags, k.names FROM pending d LEFT JOIN keyword_set k ON k.id=d.keywords
+             WHERE d.mailbox=? AND d.side=? AND d.id=? AND d.kind=1",
+            (mailbox.0, side as u8, id as i64),
+            |row| {
+                let names: Option<String> = row.get(1)?;
+                Ok(keywords::flags(row.get(0)?, names.as_deref()))
+            },
+        )?;
+        Ok(found.into_iter().next())
+    }
+
     /// Its flags wait no more.
     pub fn settle_flags(&self, mailbox: MailboxId, side: Side, id: Id) -> Result<()> {
         let params = (mailbox.0, side as u8, id as i64);
