@@ -131,7 +131,7 @@ complete -c homing -n "__fish_homing_using_subcommand status" -l json -d 'Write 
 complete -c homing -n "__fish_homing_using_subcommand status" -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c homing -n "__fish_homing_using_subcommand status" -s v -l verbose -d 'Say what is done and why'
 complete -c homing -n "__fish_homing_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c homing -n "__fish_homing_using_subcommand log" -l run -d 'Show this run only' -r
+complete -c homing -n "__fish_homing_using_subcommand log" -l run -d 'Show this run only; of syncs and of backups, both that have the number' -r
 complete -c homing -n "__fish_homing_using_subcommand log" -s n -l last -d 'Show so many runs that did something' -r
 complete -c homing -n "__fish_homing_using_subcommand log" -l config -d 'The configuration file' -r -F
 complete -c homing -n "__fish_homing_using_subcommand log" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"

@@ -135,6 +135,8 @@ pub struct AccountReport {
     pub seconds: f64,
     /// For `status`: the last run.
     pub last_run: Option<LastRun>,
+    /// For `status`: the last backup, where there is an archive.
+    pub last_backup: Option<LastRun>,
     /// For `status`: changes seen and not carried over.
     pub pending: u64,
     /// For `status`: the server is asked one thing at a time, since it broke otherwise.
@@ -336,8 +338,10 @@ pub struct PlanLine {
 }
 
 /// The last run of an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastRun {
+    /// The command.
+    pub command: String,
     /// Its number.
     pub run: u64,
     /// When it began, in seconds since 1970.

@@ -1,7 +1,7 @@
 //! `homing log`.
 
 use super::Context;
-use crate::engine::account as engine;
+use crate::engine::books as engine;
 use crate::error::Result;
 use crate::report::{Job, Report};
 
@@ -10,15 +10,17 @@ use crate::report::{Job, Report};
 /// Without options, the last runs, each with what it did; with `--run` or `--verbose`, every message too: its UID on the
 /// server, the name of its file, its size and when it arrived. A removed file has the same name in the attic.
 ///
+/// The number of a backup is what `--at` of `restore` and `export` takes.
+///
 /// Looks at homing's own books only. What a run did is kept for a year; of one step, a thousand messages are named and the
 /// rest counted. `homing forget` drops this history too.
 #[derive(Debug, clap::Args)]
 pub struct Log {
-    /// The account
+    /// The account; FROM--TO is a migration
     #[arg(value_name = "ACCOUNT")]
     pub account: String,
 
-    /// Show this run only
+    /// Show this run only; of syncs and of backups, both that have the number
     #[arg(long, value_name = "NUMBER", conflicts_with = "last")]
     pub run: Option<u64>,
 
@@ -30,8 +32,8 @@ pub struct Log {
 impl Log {
     /// Does it.
     pub fn run(&self, context: &Context) -> Result<Report> {
-        let account = context.config.account(&self.account)?;
-        let report = engine::log(account, &context.states, self.run, self.last);
+        let whose = context.book(&self.account)?;
+        let report = engine::log(whose, &context.states, self.run, self.last);
         Ok(Report::new(Job::Log, vec![report]))
     }
 }

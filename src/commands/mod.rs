@@ -22,6 +22,7 @@ use crate::account::Account;
 use crate::archive::when::When;
 use crate::config::Config;
 use crate::config::places::{Environment, tidy};
+use crate::engine::books::Whose;
 use crate::engine::restore::To;
 use crate::error::{Failure, Kind, Result};
 use crate::progress::Progress;
@@ -71,6 +72,31 @@ impl Context {
 }
 
 impl Context {
+    /// The books of these names; without names, of all accounts that are synced or backed up.
+    fn books(&self, names: &[String]) -> Result<Vec<Whose<'_>>> {
+        if !names.is_empty() {
+            return names.iter().map(|name| self.book(name)).collect();
+        }
+        let has_books = |account: &Account| account.maildir.is_some() || account.archive.is_some();
+        let accounts = self.config.select(names, has_books)?;
+        if accounts.is_empty() {
+            return self.synced(names).map(|_| Vec::new());
+        }
+        Ok(accounts.into_iter().map(Whose::Account).collect())
+    }
+
+    /// The books of an account, or of the migration `FROM--TO`.
+    fn book(&self, name: &str) -> Result<Whose<'_>> {
+        let pair = name.match_indices("--").find_map(|(at, joint)| {
+            let (from, to) = (&name[..at], &name[at + joint.len()..]);
+            Some((self.config.accounts.get(from)?, self.config.accounts.get(to)?))
+        });
+        match pair {
+            Some((from, to)) if !self.config.accounts.contains_key(name) => Ok(Whose::Pair(from, to)),
+            _ => self.config.account(name).map(Whose::Account),
+        }
+    }
+
     /// Where mail is to go: an account, or a directory.
     fn target<'a>(&'a self, argument: &str, to: &str) -> Result<To<'a>> {
         if is_path(to) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::footing::{self, Footing, Holder, Owner};
 use super::names::AccountNames;
 use super::server::imap_options;
-use super::{Event, Finished, Job, courtesy, history, summary};
+use super::{Event, Finished, Job, courtesy, summary};
 use crate::account::{self, Account};
 use crate::config::patterns::Pattern;
 use crate::error::{Failure, Kind, Result, Retry};
@@ -17,7 +17,7 @@ use crate::maildir::{self, LayoutChoice, Maildir};
 use crate::pace::Pace;
 use crate::plan::{Adoption, Policy};
 use crate::report::{AccountReport, MailboxLine, Problem};
-use crate::state::{Lock, ProblemKey, Purpose, State};
+use crate::state::{Lock, ProblemKey, State};
 use crate::store::{Source, Stop, Store};
 
 /// What `sync` asks for.
@@ -41,7 +41,7 @@ pub struct Sync<'a> {
 }
 
 /// The database of an account's sync.
-fn database(states: &Path, account: &Account) -> PathBuf {
+pub(super) fn database(states: &Path, account: &Account) -> PathBuf {
     states.join(&account.name).join("sync.db")
 }
 
@@ -224,24 +224,6 @@ pub(super) fn maildir_options(settings: &account::Maildir) -> maildir::Options {
     }
 }
 
-/// Looks at what the state says, without touching anything.
-pub fn status(account: &Account, states: &Path) -> AccountReport {
-    let mut report = AccountReport::new(&account.name);
-    let db = database(states, account);
-    let looked = State::open(&db, Purpose::Look).and_then(|state| summary::status(&mut report, &state, account));
-    report.error = looked.err();
-    report
-}
-
-/// Looks at what past runs did: at that one, or at the last that did something.
-pub fn log(account: &Account, states: &Path, run: Option<u64>, last: u64) -> AccountReport {
-    let mut report = AccountReport::new(&account.name);
-    let db = database(states, account);
-    let looked = State::open(&db, Purpose::Look).and_then(|state| history::fill(&mut report, &state, run, last));
-    report.error = looked.err();
-    report
-}
-
 /// Lists the server's mailboxes, and what becomes of each.
 pub fn mailboxes(account: &Account, states: &Path, stop: &Stop) -> AccountReport {
     let begun = Instant::now();
@@ -268,28 +250,4 @@ pub fn mailboxes(account: &Account, states: &Path, stop: &Stop) -> AccountReport
     report.wire = server.wire();
     report.seconds = begun.elapsed().as_secs_f64();
     report
-}
-
-/// Drops an account's state. Mail, marker and attic stay as they are.
-pub fn forget(account: &Account, states: &Path) -> AccountReport {
-    let mut report = AccountReport::new(&account.name);
-    report.error = drop_state(account, states).err();
-    report
-}
-
-fn drop_state(account: &Account, states: &Path) -> Result<()> {
-    let db = database(states, account);
-    let _lock = Lock::take(&db, Duration::ZERO, &Stop::default())?;
-    for suffix in ["", "-wal", "-shm"] {
-        let mut file = db.clone().into_os_string();
-        file.push(suffix);
-        match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                let what = format!("cannot remove {}: {error}", file.display());
-                return Err(Failure::account(Kind::Partial, what).hint("remove it by hand"));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

@@ -7,10 +7,11 @@ use crate::state::{DeedMessage, DeedRow, RunRow, State};
 /// So many runs are looked through for those that did something.
 const LOOKED_AT: u64 = 100_000;
 
-/// Fills in that run, or the last ones that did something.
+/// Adds that run, or the last ones that did something.
 pub(super) fn fill(report: &mut AccountReport, state: &State, number: Option<u64>, last: u64) -> Result<()> {
+    let before = report.runs.len() as u64;
     for row in state.past_runs(number, LOOKED_AT)? {
-        if report.runs.len() as u64 >= last && number.is_none() {
+        if report.runs.len() as u64 - before >= last && number.is_none() {
             break;
         }
         let done = state.deeds(row.id)?;
@@ -22,6 +23,11 @@ pub(super) fn fill(report: &mut AccountReport, state: &State, number: Option<u64
             });
         }
     }
+    Ok(())
+}
+
+/// A run that somebody asks for has to be there.
+pub(super) fn refuse_none(report: &AccountReport, number: Option<u64>) -> Result<()> {
     match number {
         Some(number) if report.runs.is_empty() => {
             let what = format!("there is no run {number}");
@@ -34,6 +40,7 @@ pub(super) fn fill(report: &mut AccountReport, state: &State, number: Option<u64
 /// A run as the report has it.
 pub(super) fn run(row: &RunRow) -> LastRun {
     LastRun {
+        command: row.command.clone(),
         run: row.id as u64,
         begun: row.begun,
         ended: row.ended,

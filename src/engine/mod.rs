@@ -6,6 +6,7 @@
 pub mod account;
 mod again;
 pub mod backup;
+pub mod books;
 mod contents;
 mod courtesy;
 pub mod export;

@@ -1,5 +1,7 @@
 //! Prune: messages that left the server long ago are deleted for good.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +11,9 @@ use crate::account::Account;
 use crate::archive::prune::{self, Old};
 use crate::archive::view::Shelves;
 use crate::error::Result;
-use crate::report::{AccountReport, Problem, PrunedLine};
-use crate::state::{Lock, Purpose, State};
+use crate::model::Side;
+use crate::report::{self, AccountReport, Problem, PrunedLine};
+use crate::state::{Deed, DeedMessage, Lock, Purpose, State};
 use crate::store::Stop;
 
 /// What `prune` asks for.
@@ -48,6 +51,11 @@ fn attempt(job: &Prune<'_>, report: &mut AccountReport) -> Result<()> {
     } else {
         Arc::new(State::open(&db, Purpose::Run)?)
     };
+    let mut noting = if job.dry_run {
+        None
+    } else {
+        Some(Noting::begin(&state)?)
+    };
     let shelves = Shelves::new(archive.clone(), Arc::clone(&state));
     for old in prune::find(&state, archive, &shelves, job.before)? {
         if job.stop.load(std::sync::atomic::Ordering::Relaxed) {
@@ -59,16 +67,73 @@ fn attempt(job: &Prune<'_>, report: &mut AccountReport) -> Result<()> {
         } else {
             prune::delete(&state, &old)
         } {
-            Ok(()) => report.pruned.push(line),
+            Ok(()) => {
+                if let Some(noting) = &mut noting {
+                    noting.note(&old, &line)?;
+                }
+                report.pruned.push(line);
+            }
             Err(failure) => report
                 .problems
                 .push(Problem::new(&failure, Some(line.mailbox), Some(line.file))),
         }
     }
-    if !job.dry_run && !report.pruned.is_empty() {
-        backup::copy_database(&state, archive)?;
+    let Some(noting) = noting else { return Ok(()) };
+    let exit = report.exit(report::Job::Prune);
+    state.end_run(noting.run, i64::from(exit), &report.to_json(report::Job::Prune))?;
+    state.commit()?;
+    if report.pruned.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    backup::copy_database(&state, archive)
+}
+
+/// Notes for `homing log` what goes.
+struct Noting<'a> {
+    state: &'a State,
+    run: i64,
+    /// By mailbox and reason: the number of the deed, and to how many messages it was done.
+    deeds: HashMap<Deed, (i64, u64)>,
+}
+
+impl<'a> Noting<'a> {
+    fn begin(state: &'a State) -> Result<Self> {
+        Ok(Self {
+            state,
+            run: state.begin_run("prune")?,
+            deeds: HashMap::new(),
+        })
+    }
+
+    fn note(&mut self, old: &Old, line: &PrunedLine) -> Result<()> {
+        let deed = Deed {
+            action: "delete".into(),
+            on: Some(Side::Left),
+            mailbox: line.mailbox.clone(),
+            to: None,
+            why: line.why.clone(),
+        };
+        let (id, count) = match self.deeds.entry(deed) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let id = self.state.add_deed(self.run, new.key())?;
+                new.insert((id, 0))
+            }
+        };
+        *count += 1;
+        self.state.count_deed(*id, *count)?;
+        if *count > State::LISTED {
+            return Ok(());
+        }
+        let message = &old.departed.message;
+        let known = DeedMessage {
+            name: Some(crate::error::clean(&message.unique)),
+            size: Some(message.size),
+            date: Some(message.date.0),
+            ..DeedMessage::default()
+        };
+        self.state.add_deed_message(*id, &known)
+    }
 }
 
 fn line(old: &Old, shown: impl Fn(&Path) -> String) -> PrunedLine {

@@ -66,7 +66,7 @@ pub(super) fn fill_doubt(report: &mut AccountReport, state: &State) -> Result<()
 }
 
 /// Fills in what the state says.
-pub(super) fn status(report: &mut AccountReport, state: &State, account: &Account) -> Result<()> {
+pub(super) fn status(report: &mut AccountReport, state: &State, voice: &dyn Voice) -> Result<()> {
     for (path, lost_by, count) in state.held()? {
         let (mailbox, guard) = (MailboxId(0), Guard::Earlier);
         report.held_back.push(held_back(
@@ -77,17 +77,23 @@ pub(super) fn status(report: &mut AccountReport, state: &State, account: &Accoun
                 path,
                 count,
             },
-            account,
+            voice,
         ));
     }
-    for row in state.problems()? {
-        let waiting = row.next.is_none_or(|next| next > now());
-        report.problems.push(problem(state, account, row, waiting)?);
-    }
+    problems(report, state, voice)?;
     fill_doubt(report, state)?;
     report.pending = state.pending_count()?;
     report.serial = courtesy::is_serial(state)?;
     report.last_run = state.last_run()?.as_ref().map(history::run);
+    Ok(())
+}
+
+/// Adds the problems that the state knows.
+pub(super) fn problems(report: &mut AccountReport, state: &State, voice: &dyn Voice) -> Result<()> {
+    for row in state.problems()? {
+        let waiting = row.next.is_none_or(|next| next > now());
+        report.problems.push(problem(state, voice, row, waiting)?);
+    }
     Ok(())
 }
 

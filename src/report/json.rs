@@ -127,12 +127,15 @@ struct Step<'a> {
 #[derive(Serialize)]
 struct Status {
     last_run: Option<Run>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_backup: Option<Run>,
     pending: u64,
     serial: bool,
 }
 
 #[derive(Serialize)]
 pub(super) struct Run {
+    command: String,
     #[serde(rename = "run")]
     number: u64,
     begun: Option<String>,
@@ -188,6 +191,7 @@ impl AccountReport {
                 .then(|| self.plan.iter().map(Step::from).collect()),
             status: (job == Job::Status).then(|| Status {
                 last_run: self.last_run.as_ref().map(Run::from),
+                last_backup: self.last_backup.as_ref().map(Run::from),
                 pending: self.pending,
                 serial: self.serial,
             }),
@@ -287,6 +291,7 @@ impl<'a> From<&'a PlanLine> for Step<'a> {
 impl From<&LastRun> for Run {
     fn from(run: &LastRun) -> Self {
         Self {
+            command: run.command.clone(),
             number: run.run,
             begun: time(run.begun),
             ended: run.ended.and_then(time),

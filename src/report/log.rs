@@ -117,15 +117,25 @@ pub(super) fn log(account: &AccountReport, style: Style) -> String {
             (Some(_), Some(exit)) => format!("ended with {exit}"),
             _ => "not over, or cut off".to_owned(),
         };
-        let head = style.bold(&format!("run {}", line.run.run));
+        let head = style.bold(&format!("{} #{}", line.run.command, line.run.run));
         let _ = writeln!(out, "{head}  {begun}  {end}");
         let each = line.asked_for || style.verbosity == Verbosity::Verbose;
-        line.done.iter().for_each(|done| show(&mut out, account, done, each));
+        line.done
+            .iter()
+            .for_each(|done| show(&mut out, &|side| side_in(account, &line.run, side), done, each));
     }
     out
 }
 
-fn show(out: &mut String, account: &AccountReport, done: &DoneLine, each: bool) {
+/// What people call a side of that run.
+fn side_in(account: &AccountReport, run: &LastRun, side: Side) -> String {
+    match (run.command.as_str(), side) {
+        ("backup" | "prune", Side::Left) => "archive".to_owned(),
+        _ => account.side(side),
+    }
+}
+
+fn show(out: &mut String, name_of: &dyn Fn(Side) -> String, done: &DoneLine, each: bool) {
     let DoneLine {
         action,
         mailbox,
@@ -141,7 +151,7 @@ fn show(out: &mut String, account: &AccountReport, done: &DoneLine, each: bool) 
     };
     let on = done
         .on
-        .map(|side| format!(" on the {}", account.side(side)))
+        .map(|side| format!(" on the {}", name_of(side)))
         .unwrap_or_default();
     let to = done.to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
     let _ = writeln!(out, "  {action}{what}{on}: {mailbox}{to} ({why})");
@@ -196,6 +206,7 @@ mod tests {
             ..done.clone()
         };
         let run = LastRun {
+            command: "sync".into(),
             run: 12,
             begun: 0,
             ended: Some(9),

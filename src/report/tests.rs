@@ -163,14 +163,14 @@ fn commands_add_their_own() {
     assert_eq!((&status["last_run"], &status["serial"]), (&Value::Null, &true.into()));
     let mut account = AccountReport::new("a");
     account.last_run = Some(LastRun {
+        command: "sync".into(),
         run: 12,
         begun: 0,
         ended: Some(60),
         exit: Some(75),
     });
     let status = json(Job::Status, account);
-    let run =
-        serde_json::json!({"run": 12, "begun": "1970-01-01T00:00:00Z", "ended": "1970-01-01T00:01:00Z", "exit": 75});
+    let run = serde_json::json!({"command": "sync", "run": 12, "begun": "1970-01-01T00:00:00Z", "ended": "1970-01-01T00:01:00Z", "exit": 75});
     assert_eq!(
         (&status["accounts"][0]["last_run"], &status["accounts"][0]["pending"]),
         (&run, &0.into())

@@ -324,8 +324,14 @@ fn status(account: &AccountReport, name: &str) -> String {
     if account.error.is_some() {
         return String::new();
     }
-    let last = account.last_run.as_ref().map_or_else(|| "never run".into(), last_run);
-    let mut out = format!("{name}  {last}");
+    let backup = account.last_backup.as_ref();
+    let backup = backup.map(|run| format!("backup #{}: {}", run.run, last_run(run)));
+    let last = account.last_run.as_ref().map(last_run).into_iter().chain(backup);
+    let last: Vec<String> = last.collect();
+    let mut out = match last.as_slice() {
+        [] => format!("{name}  never run"),
+        all => format!("{name}  {}", all.join("; ")),
+    };
     if account.pending > 0 {
         let _ = write!(out, "; {} waiting", plural(account.pending, "change"));
     }

@@ -53,6 +53,16 @@ impl State {
         Ok(self.past_runs(None, 1)?.into_iter().next())
     }
 
+    /// The last run that was begun of that command.
+    pub fn last_run_of(&self, command: &str) -> Result<Option<RunRow>> {
+        let sql = "SELECT max(id) FROM run WHERE command=?";
+        let last = self.rows(sql, [command], |row| row.get::<_, Option<i64>>(0))?;
+        match last.into_iter().next().flatten() {
+            Some(id) => Ok(self.past_runs(Some(id as u64), 1)?.into_iter().next()),
+            None => Ok(None),
+        }
+    }
+
     /// That run, or the last ones, newest first.
     pub fn past_runs(&self, number: Option<u64>, last: u64) -> Result<Vec<RunRow>> {
         self.rows(

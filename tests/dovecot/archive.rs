@@ -392,6 +392,31 @@ fn only_what_left_long_ago_is_pruned() {
     );
     let run = it.scene.world.run(&["verify"]);
     assert_eq!(run.exit, 0, "{run:#?}");
+
+    // The log has the backups under the numbers that `--at` takes, and what was pruned.
+    let log = it.scene.world.run(&["log", "personal"]);
+    let runs = log.account()["runs"].as_array().unwrap();
+    let line = |run: &serde_json::Value| {
+        let last = run["done"]
+            .as_array()
+            .and_then(|done| done.last())
+            .cloned()
+            .unwrap_or_default();
+        format!("{} {} {} {}", run["command"], run["run"], last["action"], last["count"])
+    };
+    let runs: Vec<_> = runs.iter().map(line).collect();
+    let expected = [
+        "\"prune\" 4 \"delete\" 4",
+        "\"backup\" 2 \"remove\" 4",
+        "\"backup\" 1 \"copy\" 10",
+    ];
+    assert_eq!(runs, expected, "{log:#?}");
+    let status = it.scene.world.run(&["status"]);
+    assert_eq!(
+        (status.exit, &status.account()["last_backup"]["run"]),
+        (0, &2.into()),
+        "{status:#?}"
+    );
     let dir = it.scene.world.home().join("restored");
     let run = it
         .scene

@@ -94,6 +94,17 @@ fn what_goes_out_comes_back() {
         let again = scene.world.run(&[&["migrate"], &pair[..]].concat());
         assert_eq!((again.exit, again.changes()), (0, 0), "{again:#?}");
     }
+    // Its books go by the name of the pair.
+    let name = "personal--between";
+    for (command, known) in [("log", true), ("status", true), ("forget", true), ("status", false)] {
+        let run = scene.world.run(&[command, name]);
+        assert_eq!((run.exit, run.account()["name"].as_str()), (0, Some(name)), "{run:#?}");
+        match command {
+            "log" => assert_eq!(run.account()["runs"][0]["command"], "migrate", "{run:#?}"),
+            "status" => assert_eq!(run.account()["last_run"].is_object(), known, "{run:#?}"),
+            _ => {}
+        }
+    }
     say(&format!(
         "migrate: {} messages in {} mailboxes ({named} of them with odd names) there in {:.1?}, back in {:.1?}",
         first.len(),

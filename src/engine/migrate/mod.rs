@@ -111,7 +111,11 @@ fn carry(job: &Migrate<'_>, state: &State, stores: [&Imap; 2], run: i64, report:
     if result.is_ok() && !finished.outcome.stopped && !job.dry_run {
         altered::look(state, stores[1], Pace::default(), &mut finished)?;
     }
-    summary::fill(report, state, job, &finished, job.dry_run)?;
+    let voice = PairVoice {
+        from: job.from,
+        to: job.to,
+    };
+    summary::fill(report, state, &voice, &finished, job.dry_run)?;
     if job.dry_run {
         return result;
     }
@@ -233,7 +237,13 @@ fn sum(a: Wire, b: Wire) -> Wire {
     }
 }
 
-impl Voice for Migrate<'_> {
+/// How a migration speaks.
+pub(super) struct PairVoice<'a> {
+    pub(super) from: &'a Account,
+    pub(super) to: &'a Account,
+}
+
+impl Voice for PairVoice<'_> {
     fn ways_out(&self, _: Guard, _: Side) -> Vec<String> {
         let (from, to) = (&self.from.name, &self.to.name);
         vec![
