@@ -136,7 +136,7 @@ fn failures_have_their_exit_codes_and_say_why() {
             "'--quiet' cannot be used with '--verbose'",
             "Usage",
         ),
-        (&good, &["export"], 2, "unrecognized subcommand 'export'", ""),
+        (&good, &["watch"], 2, "unrecognized subcommand 'watch'", ""),
         (&good, &["backup"], 78, "no account has an \"archive\"", "archive = "),
         (&good, &["prune", "a"], 2, "--gone-longer-than <AGE>", "Usage"),
         (&good, &["mailboxes"], 2, "<ACCOUNT>", "Usage: homing mailboxes"),
