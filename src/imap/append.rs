@@ -252,6 +252,7 @@ impl Line<'_, '_> {
                 // Nothing but the company was bad.
                 self.pipeline.conn.trust.prove();
             }
+            self.account.memory().took(&upload.to.raw, &upload.given);
             let id = self.new_id(&upload, reply);
             upload.landed(id, self.account, self.answers);
             return;
@@ -534,6 +535,22 @@ mod tests {
         ];
         let (outcomes, _) = write("UIDPLUS LITERAL+", vec![scene], vec![mail(5, "\\Seen Old", "mail")]);
         assert_eq!(outcomes, ["5 landed as Some(31) (\\Seen)"]);
+    }
+
+    #[test]
+    fn a_keyword_that_was_taken_once_needs_no_go_ahead() {
+        let date = "\"17-Jul-1996 09:44:25 +0000\"";
+        let scene = vec![
+            OPEN,
+            ("APPEND", "$ OK [APPENDUID 7 31] taken"),
+            ("APPEND", "$ OK [APPENDUID 7 32] taken"),
+        ];
+        let mails = vec![mail(5, "New", "mail"), mail(6, "New", "mail")];
+        let (outcomes, seen) = write("UIDPLUS LITERAL+", vec![scene], mails);
+        assert_eq!(outcomes, ["5 landed as Some(31) (New)", "6 landed as Some(32) (New)"]);
+        let first = format!("APPEND \"A\" (New) {date} {{4}}|mail");
+        let second = format!("APPEND \"A\" (New) {date} {{4+}}|mail");
+        assert_eq!(seen[1..], [first, second]);
     }
 
     #[test]

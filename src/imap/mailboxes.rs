@@ -1,5 +1,7 @@
 //! The tree of mailboxes: creating, renaming, deleting.
 
+use std::collections::HashMap;
+
 use super::command::Command;
 use super::conn::Conn;
 use super::names::{NoName, Spelling};
@@ -12,16 +14,22 @@ use super::wire::Keep;
 use super::write::Answers;
 use crate::error::{Failure, Result, Retry};
 use crate::model::{IdSet, MailboxPath, RawName};
-use crate::store::{Done, WriteJob};
+use crate::store::{Done, Ticket, WriteJob};
 
-/// Does one such job. A lost connection does no harm: whether it was done is looked at again.
+/// So many mailboxes are created in one round trip.
+pub(super) const TOGETHER: usize = 20;
+
+/// Renames or deletes one. A lost connection does no harm: whether it was done is looked at again.
 pub(super) fn tree(account: &Account, conn: &mut Conn, job: WriteJob, answers: &Answers) -> Result<()> {
     let (ticket, outcome) = match job {
-        WriteJob::Create { ticket, path, .. } => (ticket, create(account, conn, &path)),
         WriteJob::Rename { ticket, mailbox, to } => (ticket, rename(account, conn, &mailbox.raw, &to)),
         WriteJob::Delete { ticket, mailbox } => (ticket, delete(account, conn, &mailbox.raw)),
         _ => return Ok(()),
     };
+    answer(ticket, outcome, answers)
+}
+
+fn answer(ticket: Ticket, outcome: Attempt, answers: &Answers) -> Result<()> {
     let (done, outcome) = match outcome {
         Ok(Ok(done)) => (done, Ok(())),
         Ok(Err(failure)) => (Done::Failed(IdSet::new(), failure), Ok(())),
@@ -35,16 +43,54 @@ pub(super) fn tree(account: &Account, conn: &mut Conn, job: WriteJob, answers: &
     outcome
 }
 
+/// Creates mailboxes, the first time all in one round trip. One that is refused is tried again alone, with the levels
+/// above it.
+pub(super) fn create_some(
+    account: &Account,
+    conn: &mut Conn,
+    wanted: &[(Ticket, MailboxPath)],
+    answers: &Answers,
+) -> Result<()> {
+    let mut outcome = Ok(());
+    let tried = spelling(account, conn).and_then(|spelling| {
+        let names: Vec<RawName> = wanted.iter().filter_map(|(_, path)| spelling.name(path).ok()).collect();
+        Ok((try_create(conn, &names)?, spelling))
+    });
+    match tried {
+        Err(lost) => {
+            for (ticket, _) in wanted {
+                outcome = answer(*ticket, Err(lost.clone()), answers);
+            }
+        }
+        Ok((tried, spelling)) => {
+            let mut tried = tried.into_iter();
+            for (ticket, path) in wanted {
+                let attempt = match (spelling.name(path), &outcome) {
+                    (Err(why), _) => Ok(Err(unspeakable(path, &why))),
+                    (Ok(raw), Ok(())) => created(account, conn, &spelling, path, raw, tried.next()),
+                    (Ok(_), Err(lost)) => Err(Failure::clone(lost)),
+                };
+                let now = answer(*ticket, attempt, answers);
+                outcome = outcome.and(now);
+            }
+        }
+    }
+    outcome
+}
+
 /// The outer failure is the connection's, the inner one the mailbox's.
 type Attempt = Result<Result<Done>>;
 
-fn create(account: &Account, conn: &mut Conn, path: &MailboxPath) -> Attempt {
-    let spelling = spelling(account, conn)?;
-    let raw = match spelling.name(path) {
-        Ok(raw) => raw,
-        Err(why) => return Ok(Err(unspeakable(path, &why))),
-    };
-    let mut tried = try_create(conn, &raw)?;
+/// What came of a first try, or of the second one with the levels above.
+fn created(
+    account: &Account,
+    conn: &mut Conn,
+    spelling: &Spelling,
+    path: &MailboxPath,
+    raw: RawName,
+    first: Option<Tried>,
+) -> Attempt {
+    let mut tried = first.ok_or_else(unanswered)?;
     if !tried.exists && path.parent().is_some() {
         // Most servers make the levels above by themselves (RFC 9051 §6.3.4), some must be asked for each.
         let mut above = Vec::new();
@@ -56,7 +102,8 @@ fn create(account: &Account, conn: &mut Conn, path: &MailboxPath) -> Attempt {
         for raw in above.iter().rev() {
             conn.ask(Command::new("CREATE").mailbox(raw), |_| ())?;
         }
-        tried = try_create(conn, &raw)?;
+        let again = try_create(conn, std::slice::from_ref(&raw))?;
+        tried = again.into_iter().next().ok_or_else(unanswered)?;
     }
     if !tried.exists {
         let failure = Failure::mailbox(format!("the server does not create {path}: {}", tried.reply.text));
@@ -82,39 +129,52 @@ struct Tried {
     status: StatusItems,
 }
 
-/// CREATE, SUBSCRIBE (HAZARDS 16) and a look at what came of it, in one round trip.
-fn try_create(conn: &mut Conn, raw: &RawName) -> Result<Tried> {
+fn unanswered() -> Failure {
+    Failure::mailbox("CREATE was not answered")
+}
+
+/// CREATE, SUBSCRIBE (HAZARDS 16) and a look at what came of it for each name, in one round trip.
+fn try_create(conn: &mut Conn, names: &[RawName]) -> Result<Vec<Tried>> {
     #[derive(PartialEq)]
     enum Step {
-        Create,
-        Status,
+        Create(usize),
+        Status(usize),
         Other,
     }
     let mut pipeline = Pipeline::new(conn);
-    pipeline.push(Command::new("CREATE").mailbox(raw), Step::Create);
-    pipeline.push(Command::new("STATUS").mailbox(raw).words("(UIDVALIDITY)"), Step::Status);
-    pipeline.push(Command::new("SUBSCRIBE").mailbox(raw), Step::Other);
-    let mut status = StatusItems::default();
-    let (mut created, mut seen) = (None, false);
+    for (nth, raw) in names.iter().enumerate() {
+        pipeline.push(Command::new("CREATE").mailbox(raw), Step::Create(nth));
+        let look = Command::new("STATUS").mailbox(raw).words("(UIDVALIDITY)");
+        pipeline.push(look, Step::Status(nth));
+        pipeline.push(Command::new("SUBSCRIBE").mailbox(raw), Step::Other);
+    }
+    let mut seen: HashMap<Vec<u8>, StatusItems> = HashMap::new();
+    let mut shown = vec![false; names.len()];
+    let mut replies: Vec<Option<Reply>> = names.iter().map(|_| None).collect();
     while let Some(event) = pipeline.next(&mut Keep)? {
         match event {
-            Event::Data(_, Data::MailboxStatus(_, items)) => status = items,
+            Event::Data(_, Data::MailboxStatus(name, items)) => drop(seen.insert(survey::key(&name), items)),
             Event::Done(step, reply) => {
                 if let Some(failure) = pipeline.conn.suspects_pipelining(&reply) {
                     return Err(failure);
                 }
                 match step {
-                    Step::Create => created = Some(reply),
-                    Step::Status => seen = reply.is_ok() && status.uidvalidity.is_some(),
+                    Step::Create(nth) => replies[nth] = Some(reply),
+                    Step::Status(nth) => shown[nth] = reply.is_ok(),
                     Step::Other => {}
                 }
             }
             Event::Data(..) => {}
         }
     }
-    let reply = created.ok_or_else(|| Failure::mailbox("CREATE was not answered"))?;
-    let exists = seen || reply.is_ok() || reply.code.is("ALREADYEXISTS");
-    Ok(Tried { exists, reply, status })
+    let each = names.iter().zip(replies).zip(shown);
+    each.map(|((raw, reply), shown)| {
+        let reply = reply.ok_or_else(unanswered)?;
+        let status = seen.remove(&survey::key(raw.as_bytes())).unwrap_or_default();
+        let exists = (shown && status.uidvalidity.is_some()) || reply.is_ok() || reply.code.is("ALREADYEXISTS");
+        Ok(Tried { exists, reply, status })
+    })
+    .collect()
 }
 
 fn rename(account: &Account, conn: &mut Conn, from: &RawName, to: &MailboxPath) -> Attempt {
@@ -255,7 +315,7 @@ fn unspeakable(path: &MailboxPath, why: &NoName) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use crate::imap::script::{Line, mailbox, write};
+    use crate::imap::script::{Line, mailbox, text, write};
     use crate::model::MailboxPath;
     use crate::store::{Ticket, WriteJob};
 
@@ -283,6 +343,36 @@ mod tests {
         let (outcomes, _) = write("UNSELECT", vec![lines.to_vec()], vec![job]);
         assert_eq!(outcomes[1..], ["finished"]);
         outcomes[0].clone()
+    }
+
+    #[test]
+    fn one_refusal_among_many_is_only_that_ones() {
+        let job = |ticket, name: &str| WriteJob::Create {
+            ticket: Ticket(ticket),
+            path: MailboxPath::new([name.to_owned()]).unwrap(),
+            role: None,
+        };
+        let line = |name: &'static str, created: &'static str, status: &'static str| -> [Line; 3] {
+            [
+                (text(format!("CREATE \"{name}\"")), created),
+                ("STATUS", status),
+                ("SUBSCRIBE", "$ OK"),
+            ]
+        };
+        let mut lines = SPELLING.to_vec();
+        lines.extend(line("a", "$ OK", "* STATUS a (UIDVALIDITY 3)\n$ OK"));
+        lines.extend(line("b", "$ NO [CANNOT] bad name", "$ NO [NONEXISTENT] none"));
+        lines.extend(line("c", "$ OK", "* STATUS c (UIDVALIDITY 5)\n$ OK"));
+        let (outcomes, _) = write("UNSELECT", vec![lines], vec![job(1, "a"), job(2, "b"), job(3, "c")]);
+        let wanted = [
+            "created a Some(3)",
+            "finished",
+            " failed never: the server does not create b: bad name",
+            "finished",
+            "created c Some(5)",
+            "finished",
+        ];
+        assert_eq!(outcomes, wanted);
     }
 
     #[test]

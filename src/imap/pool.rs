@@ -15,7 +15,7 @@ use super::trust::Trust;
 use super::wire::Counters;
 use super::{Options, connect, login};
 use crate::error::Result;
-use crate::model::RawName;
+use crate::model::{Flags, RawName};
 
 /// A connection that was idle for so long may be gone without a word. By the clock on the wall: the other one stands still
 /// while the computer sleeps.
@@ -91,6 +91,13 @@ impl Memory {
         self.no_room.insert(mailbox.clone(), least);
     }
 
+    /// A mailbox took a message with these flags, so they are in use there now and need no go-ahead (HAZARDS 1).
+    pub(super) fn took(&mut self, mailbox: &RawName, given: &Flags) {
+        if let (Some(holds), false) = (self.permanent.get_mut(mailbox), given.keywords().is_empty()) {
+            holds.listed = holds.listed.union(given);
+        }
+    }
+
     /// Mailboxes are called something else: `renamed` tells the new name of those that are.
     pub(super) fn rename(&mut self, renamed: impl Fn(&RawName) -> Option<RawName>) {
         fn carry<T>(map: &mut HashMap<RawName, T>, renamed: impl Fn(&RawName) -> Option<RawName>) {
@@ -121,7 +128,7 @@ pub(super) struct Holds {
     /// What can be changed for good.
     pub(super) permanent: Permanent,
     /// All flags that are in use.
-    pub(super) listed: crate::model::Flags,
+    pub(super) listed: Flags,
 }
 
 impl Holds {

@@ -21,7 +21,7 @@ use super::retry::Tries;
 use super::selected::Selected;
 use super::wire::{Keep, stopped};
 use crate::error::{Failure, Result, Retry};
-use crate::model::{IdSet, RawName};
+use crate::model::{IdSet, MailboxPath, RawName};
 use crate::store::{Done, Outcome, Ticket, WriteJob};
 
 /// How often a job is tried when the connection is lost under it.
@@ -188,6 +188,10 @@ fn worker(account: &Account, queue: &Queue<Work>, answers: &Answers) -> Result<(
         let outcome = match work {
             Work::Upload(upload) => append::uploads(account, &mut conn, queue, *upload, answers),
             Work::Change(mailbox, change) => changes(account, &mut conn, queue, &mailbox, change, answers),
+            Work::Tree(WriteJob::Create { ticket, path, .. }) => {
+                let wanted = with_waiting(queue, (ticket, path));
+                mailboxes::create_some(account, &mut conn, &wanted, answers)
+            }
             Work::Tree(job) => mailboxes::tree(account, &mut conn, job, answers),
         };
         if answers.gone.load(Ordering::Relaxed) {
@@ -205,6 +209,20 @@ fn worker(account: &Account, queue: &Queue<Work>, answers: &Answers) -> Result<(
         }
     }
     Ok(())
+}
+
+/// A mailbox to create, and with it others that wait to be.
+fn with_waiting(queue: &Queue<Work>, first: (Ticket, MailboxPath)) -> Vec<(Ticket, MailboxPath)> {
+    let mut wanted = vec![first];
+    while wanted.len() < mailboxes::TOGETHER {
+        let Some(Work::Tree(WriteJob::Create { ticket, path, .. })) =
+            queue.try_take(|work| matches!(work, Work::Tree(WriteJob::Create { .. })))
+        else {
+            break;
+        };
+        wanted.push((ticket, path));
+    }
+    wanted
 }
 
 /// Does a change, and with it all others that wait for the same mailbox.
