@@ -8,7 +8,7 @@ use super::command::{Command, SharedBody};
 use super::conn::Conn;
 use super::crew::Queue;
 use super::pipeline::{Event, Pipeline};
-use super::pool::{Account, Holds};
+use super::pool::{Account, Holds, Sending};
 use super::response::{Reply, Status};
 use super::sought::Sought;
 use super::wire::Keep;
@@ -149,6 +149,7 @@ pub(super) fn uploads(
         queue,
         answers,
         pipeline: Pipeline::new(conn),
+        sending: None,
         alone: first.alone,
         is_muted: false,
         ending: None,
@@ -195,6 +196,8 @@ struct Line<'a, 'c> {
     queue: &'a Queue<Work>,
     answers: &'a Answers,
     pipeline: Pipeline<'c, Upload>,
+    /// Where the last message went.
+    sending: Option<Sending<'a>>,
     /// The first message goes without company.
     alone: bool,
     /// Nothing more may be sent on this connection.
@@ -213,6 +216,9 @@ impl Line<'_, '_> {
             return;
         }
         let holds = self.account.memory().permanent.get(&upload.to.raw).cloned();
+        if !self.goes_on(&upload) {
+            self.sending = Some(Sending::begin(self.account, &upload.to.raw));
+        }
         let command = upload.command(holds.as_ref());
         self.pipeline.push(command, upload);
     }
@@ -229,21 +235,39 @@ impl Line<'_, '_> {
     }
 
     fn fill(&mut self) -> Result<()> {
-        let limit = self.pipeline.conn.capabilities.append_limit();
         while self.pipeline.has_room() && !self.is_muted && !self.alone {
-            let suits = |work: &Work| {
-                matches!(work, Work::Upload(upload) if !upload.alone
-                    && !needs_holds(self.account, upload)
-                    && limit.is_none_or(|limit| upload.size() <= limit)
-                    && !self.account.memory().has_no_room(&upload.to.raw, upload.size()))
-            };
-            let Some(Work::Upload(upload)) = self.queue.try_take(suits) else {
-                break;
-            };
-            self.push(*upload);
+            let Some(upload) = self.next() else { break };
+            self.push(upload);
             self.pipeline.pump()?;
         }
         Ok(())
+    }
+
+    /// The next message for here. Servers lock a mailbox for each message, so it is one for the mailbox of the last, or for
+    /// one that no other connection sends to.
+    fn next(&self) -> Option<Upload> {
+        self.take(|upload| self.goes_on(upload))
+            .or_else(|| self.take(|upload| !self.account.memory().is_sent_to(&upload.to.raw)))
+    }
+
+    /// Whether it goes where the last one went.
+    fn goes_on(&self, upload: &Upload) -> bool {
+        self.sending.as_ref().is_some_and(|sending| sending.to == upload.to.raw)
+    }
+
+    fn take(&self, suits: impl Fn(&Upload) -> bool) -> Option<Upload> {
+        let limit = self.pipeline.conn.capabilities.append_limit();
+        let taken = self.queue.try_take(|work| {
+            matches!(work, Work::Upload(upload) if suits(upload)
+                && !upload.alone
+                && !needs_holds(self.account, upload)
+                && limit.is_none_or(|limit| upload.size() <= limit)
+                && !self.account.memory().has_no_room(&upload.to.raw, upload.size()))
+        });
+        match taken? {
+            Work::Upload(upload) => Some(*upload),
+            _ => None,
+        }
     }
 
     fn answered(&mut self, mut upload: Upload, reply: &Reply) {
@@ -371,6 +395,7 @@ fn send_and_look(
         queue,
         answers,
         pipeline: Pipeline::new(conn),
+        sending: None,
         alone: true,
         is_muted: false,
         ending: None,

@@ -21,7 +21,7 @@ const UPLOAD_WINDOW: u64 = 1 << 20;
 /// The most commands without an answer.
 const DEPTH: usize = 64;
 /// The same for appends: each of them is in doubt when the connection is lost.
-const UPLOAD_DEPTH: usize = 32;
+const UPLOAD_DEPTH: usize = 64;
 /// A server that is busy for long says so from time to time; so many times the time limit is enough of that.
 const LONGEST_EXCUSE: u32 = 10;
 
@@ -465,7 +465,7 @@ mod tests {
             ("short", short(200), false, DEPTH, 1 << 10),
             ("long", long(20), false, 7, WINDOW as usize),
             ("one by one", long(5), true, 1, 600),
-            ("small messages", uploads(50, 10), false, 2 * UPLOAD_DEPTH, 2 << 10),
+            ("small messages", uploads(100, 10), false, 2 * UPLOAD_DEPTH, 3 << 10),
             ("large messages", uploads(5, 400_000), false, 4, UPLOAD_WINDOW as usize),
             (
                 "a message beyond the window",

@@ -51,6 +51,8 @@ pub(super) struct Memory {
     pub(super) permanent: HashMap<RawName, Holds>,
     /// The smallest message for which a mailbox had no room.
     no_room: HashMap<RawName, u64>,
+    /// Where messages are being sent to, once for each connection that does.
+    sending: Vec<RawName>,
 }
 
 impl Memory {
@@ -98,6 +100,11 @@ impl Memory {
         }
     }
 
+    /// Whether a connection is sending messages there.
+    pub(super) fn is_sent_to(&self, mailbox: &RawName) -> bool {
+        self.sending.contains(mailbox)
+    }
+
     /// Mailboxes are called something else: `renamed` tells the new name of those that are.
     pub(super) fn rename(&mut self, renamed: impl Fn(&RawName) -> Option<RawName>) {
         fn carry<T>(map: &mut HashMap<RawName, T>, renamed: impl Fn(&RawName) -> Option<RawName>) {
@@ -119,6 +126,31 @@ impl Memory {
         self.permanent.remove(mailbox);
         self.seen.remove(mailbox);
         self.told.remove(mailbox)
+    }
+}
+
+/// A connection sends messages to this mailbox, until it is dropped.
+pub(super) struct Sending<'a> {
+    account: &'a Account,
+    pub(super) to: RawName,
+}
+
+impl<'a> Sending<'a> {
+    pub(super) fn begin(account: &'a Account, to: &RawName) -> Self {
+        account.memory().sending.push(to.clone());
+        Self {
+            account,
+            to: to.clone(),
+        }
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        let mut memory = self.account.memory();
+        if let Some(at) = memory.sending.iter().position(|to| *to == self.to) {
+            memory.sending.swap_remove(at);
+        }
     }
 }
 

@@ -134,6 +134,10 @@ impl Task for Work {
             Self::Tree(_) => 5,
         }
     }
+
+    fn flows(&self) -> bool {
+        matches!(self, Self::Upload(_))
+    }
 }
 
 impl Change {
