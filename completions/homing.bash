@@ -95,12 +95,16 @@ _homing() {
             return 0
             ;;
         homing__subcmd__backup)
-            opts="-q -v -h --config --state --json --quiet --verbose --help"
+            opts="-q -v -h --wait --config --state --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -436,13 +440,17 @@ _homing() {
             return 0
             ;;
         homing__subcmd__prune)
-            opts="-q -v -h --gone-longer-than --dry-run --config --state --json --quiet --verbose --help"
+            opts="-q -v -h --gone-longer-than --dry-run --wait --config --state --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --gone-longer-than)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -476,7 +484,7 @@ _homing() {
             return 0
             ;;
         homing__subcmd__restore)
-            opts="-q -v -h --to --at --mailbox --message --dry-run --config --state --json --quiet --verbose --help"
+            opts="-q -v -h --to --at --mailbox --message --dry-run --wait --config --state --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -495,6 +503,10 @@ _homing() {
                     return 0
                     ;;
                 --message)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -608,12 +620,16 @@ _homing() {
             return 0
             ;;
         homing__subcmd__verify)
-            opts="-q -v -h --server --repair --config --state --json --quiet --verbose --help"
+            opts="-q -v -h --server --repair --wait --config --state --json --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then

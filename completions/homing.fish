@@ -55,12 +55,14 @@ complete -c homing -n "__fish_homing_using_subcommand sync" -l json -d 'Write on
 complete -c homing -n "__fish_homing_using_subcommand sync" -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c homing -n "__fish_homing_using_subcommand sync" -s v -l verbose -d 'Say what is done and why'
 complete -c homing -n "__fish_homing_using_subcommand sync" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand backup" -l wait -d 'Wait so long for another run on the same archive to end, instead of leaving at once with 75' -r
 complete -c homing -n "__fish_homing_using_subcommand backup" -l config -d 'The configuration file' -r -F
 complete -c homing -n "__fish_homing_using_subcommand backup" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
 complete -c homing -n "__fish_homing_using_subcommand backup" -l json -d 'Write one JSON object to standard output, whatever happens'
 complete -c homing -n "__fish_homing_using_subcommand backup" -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c homing -n "__fish_homing_using_subcommand backup" -s v -l verbose -d 'Say what is done and why'
 complete -c homing -n "__fish_homing_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand verify" -l wait -d 'Wait so long for another run on the same archive to end, instead of leaving at once with 75' -r
 complete -c homing -n "__fish_homing_using_subcommand verify" -l config -d 'The configuration file' -r -F
 complete -c homing -n "__fish_homing_using_subcommand verify" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
 complete -c homing -n "__fish_homing_using_subcommand verify" -l server -d 'Compare the archive with the server too'
@@ -73,6 +75,7 @@ complete -c homing -n "__fish_homing_using_subcommand restore" -l to -d 'Where t
 complete -c homing -n "__fish_homing_using_subcommand restore" -l at -d 'As it was then; without it, as of the last backup' -r
 complete -c homing -n "__fish_homing_using_subcommand restore" -l mailbox -d 'Only these mailboxes; can be given several times' -r
 complete -c homing -n "__fish_homing_using_subcommand restore" -l message -d 'Only messages with this Message-ID, or whose file has this name' -r
+complete -c homing -n "__fish_homing_using_subcommand restore" -l wait -d 'Wait so long for another run on the same archive to end, instead of leaving at once with 75' -r
 complete -c homing -n "__fish_homing_using_subcommand restore" -l config -d 'The configuration file' -r -F
 complete -c homing -n "__fish_homing_using_subcommand restore" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
 complete -c homing -n "__fish_homing_using_subcommand restore" -l dry-run -d 'Only say what would be done, and why'
@@ -81,6 +84,7 @@ complete -c homing -n "__fish_homing_using_subcommand restore" -s q -l quiet -d 
 complete -c homing -n "__fish_homing_using_subcommand restore" -s v -l verbose -d 'Say what is done and why'
 complete -c homing -n "__fish_homing_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c homing -n "__fish_homing_using_subcommand prune" -l gone-longer-than -d 'Delete what left the server longer ago than this, such as 90d, 6m (months) or 1y' -r
+complete -c homing -n "__fish_homing_using_subcommand prune" -l wait -d 'Wait so long for another run on the same archive to end, instead of leaving at once with 75' -r
 complete -c homing -n "__fish_homing_using_subcommand prune" -l config -d 'The configuration file' -r -F
 complete -c homing -n "__fish_homing_using_subcommand prune" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"
 complete -c homing -n "__fish_homing_using_subcommand prune" -l dry-run -d 'Only say which messages would go, and why'

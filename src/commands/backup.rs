@@ -1,5 +1,7 @@
 //! `homing backup`.
 
+use std::time::Duration;
+
 use super::{Context, side_by_side};
 use crate::engine::backup as engine;
 use crate::error::Result;
@@ -18,6 +20,10 @@ pub struct Backup {
     /// The accounts; without any, all that have an archive
     #[arg(value_name = "ACCOUNT")]
     pub accounts: Vec<String>,
+
+    /// Wait so long for another run on the same archive to end, instead of leaving at once with 75
+    #[arg(long, value_name = "SECONDS", default_value = "0", hide_default_value = true)]
+    pub wait: u32,
 }
 
 impl Backup {
@@ -30,6 +36,7 @@ impl Backup {
                 account,
                 states: &context.states,
                 dry_run: false,
+                wait: Duration::from_secs(self.wait.into()),
                 stop: context.stop.clone(),
                 watch: &|event| bar.show(event),
             })

@@ -1,5 +1,7 @@
 //! `homing prune`.
 
+use std::time::Duration;
+
 use super::Context;
 use crate::archive::when;
 use crate::engine::prune as engine;
@@ -23,6 +25,10 @@ pub struct Prune {
     /// Only say which messages would go, and why
     #[arg(long)]
     pub dry_run: bool,
+
+    /// Wait so long for another run on the same archive to end, instead of leaving at once with 75
+    #[arg(long, value_name = "SECONDS", default_value = "0", hide_default_value = true)]
+    pub wait: u32,
 }
 
 impl Prune {
@@ -44,6 +50,7 @@ impl Prune {
             states: &context.states,
             before,
             dry_run: self.dry_run,
+            wait: Duration::from_secs(self.wait.into()),
             stop: context.stop.clone(),
         });
         Ok(Report::new(self.job(), vec![report]))

@@ -1,5 +1,7 @@
 //! `homing restore`.
 
+use std::time::Duration;
+
 use super::{Context, point_in_time};
 use crate::config::patterns::Pattern;
 use crate::engine::restore as engine;
@@ -45,6 +47,10 @@ pub struct Restore {
     /// Only say what would be done, and why
     #[arg(long)]
     pub dry_run: bool,
+
+    /// Wait so long for another run on the same archive to end, instead of leaving at once with 75
+    #[arg(long, value_name = "SECONDS", default_value = "0", hide_default_value = true)]
+    pub wait: u32,
 }
 
 impl Restore {
@@ -66,6 +72,7 @@ impl Restore {
             only: &self.mailbox,
             message: self.message.as_deref(),
             dry_run: self.dry_run,
+            wait: Duration::from_secs(self.wait.into()),
             stop: context.stop.clone(),
             watch: &|event| bar.show(event),
         });

@@ -1,5 +1,7 @@
 //! `homing verify`.
 
+use std::time::Duration;
+
 use super::{Context, side_by_side};
 use crate::engine::verify as engine;
 use crate::error::Result;
@@ -27,6 +29,10 @@ pub struct Verify {
     /// Damaged files go to `damaged/` in the archive, then a backup brings back what is missing.
     #[arg(long)]
     pub repair: bool,
+
+    /// Wait so long for another run on the same archive to end, instead of leaving at once with 75
+    #[arg(long, value_name = "SECONDS", default_value = "0", hide_default_value = true)]
+    pub wait: u32,
 }
 
 impl Verify {
@@ -40,6 +46,7 @@ impl Verify {
                 states: &context.states,
                 server: self.server,
                 repair: self.repair,
+                wait: Duration::from_secs(self.wait.into()),
                 stop: context.stop.clone(),
                 watch: &|event| bar.show(event),
             })

@@ -29,6 +29,8 @@ pub struct Backup<'a> {
     pub states: &'a Path,
     /// Only look, at everything, and plan.
     pub dry_run: bool,
+    /// How long to wait for another run on this archive.
+    pub wait: Duration,
     /// Set when the user asked to stop.
     pub stop: Stop,
     /// Is told what happens.
@@ -52,7 +54,7 @@ fn attempt(job: &Backup<'_>, report: &mut AccountReport) -> Result<()> {
     let account = job.account;
     let archive = account.archive()?;
     let db = database(job.states, account);
-    let _lock = Lock::take(&db, Duration::ZERO, &job.stop)?;
+    let _lock = Lock::take(&db, job.wait, &job.stop)?;
     bring_back(&db, archive)?;
     let purpose = if job.dry_run { Purpose::DryRun } else { Purpose::Run };
     let state = Arc::new(State::open(&db, purpose)?);

@@ -122,6 +122,7 @@ impl Import<'_> {
             command: "import",
             states: self.states,
             scratch: self.states,
+            after_death: false,
             dry_run: self.dry_run,
             stop: &self.stop,
             watch: self.watch,

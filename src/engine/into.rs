@@ -37,6 +37,8 @@ pub(super) struct Pouring<'a> {
     pub(super) states: &'a Path,
     /// Where the books of this run may lie; they are deleted after it.
     pub(super) scratch: &'a Path,
+    /// One that did the same was killed: a server may still be at work for it.
+    pub(super) after_death: bool,
     /// Only look and plan.
     pub(super) dry_run: bool,
     /// Set when the user asked to stop.
@@ -79,6 +81,9 @@ impl Pouring<'_> {
         let (finished, result, wire) = match self.to {
             To::Account(account) => {
                 let right = Imap::new(imap_options(account, self.states, self.stop));
+                if self.after_death {
+                    right.calm_down()?;
+                }
                 let (finished, result) = run_to(&right);
                 (finished, result, right.wire())
             }

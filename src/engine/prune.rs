@@ -26,6 +26,8 @@ pub struct Prune<'a> {
     pub before: i64,
     /// Only say what would go.
     pub dry_run: bool,
+    /// How long to wait for another run on this archive.
+    pub wait: Duration,
     /// Set when the user asked to stop.
     pub stop: Stop,
 }
@@ -38,7 +40,7 @@ pub fn prune(job: &Prune<'_>) -> AccountReport {
 fn attempt(job: &Prune<'_>, report: &mut AccountReport) -> Result<()> {
     let archive = job.account.archive()?;
     let db = backup::database(job.states, job.account);
-    let _lock = Lock::take(&db, Duration::ZERO, &job.stop)?;
+    let _lock = Lock::take(&db, job.wait, &job.stop)?;
     if !job.dry_run {
         // Refuses where there is no backup yet.
         drop(archive.books(&db)?);

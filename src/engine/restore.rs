@@ -37,6 +37,8 @@ pub struct Restore<'a> {
     pub message: Option<&'a str>,
     /// Only look and plan.
     pub dry_run: bool,
+    /// How long to wait for another run on this archive.
+    pub wait: Duration,
     /// Set when the user asked to stop.
     pub stop: Stop,
     /// Is told what happens.
@@ -56,7 +58,7 @@ fn attempt(job: &Restore<'_>, report: &mut AccountReport) -> Result<()> {
     job.apart(archive)?;
     let db = backup::database(job.states, job.account);
     // A backup would move files under our hands.
-    let _lock = Lock::take(&db, Duration::ZERO, &job.stop)?;
+    let _lock = Lock::take(&db, job.wait, &job.stop)?;
     let books = archive.books(&db)?;
     let run = books.run_at(job.at)?;
     let view = |only| View::new(archive.clone(), Arc::clone(&books.state), run, only, job.stop.clone());
@@ -66,9 +68,10 @@ fn attempt(job: &Restore<'_>, report: &mut AccountReport) -> Result<()> {
     names.note_pruned(&books.state, run, report)?;
     let pouring = Pouring {
         to: &job.to,
-        command: "restore",
+        command: COMMAND,
         states: job.states,
         scratch: &job.states.join(&job.account.name),
+        after_death: job.clear_up()?,
         dry_run: job.dry_run,
         stop: &job.stop,
         watch: job.watch,
@@ -76,7 +79,28 @@ fn attempt(job: &Restore<'_>, report: &mut AccountReport) -> Result<()> {
     pouring.pour(&left, &names, job.account, report)
 }
 
+const COMMAND: &str = "restore";
+
 impl Restore<'_> {
+    /// Deletes the books of restores that were killed (nobody else is at work: the lock is ours); whether there were any.
+    fn clear_up(&self) -> Result<bool> {
+        let states = self.states.join(&self.account.name);
+        let trouble = |err: std::io::Error| {
+            let what = format!("cannot clear up {}: {err}", states.display());
+            Failure::account(Kind::Config, what).hint("check that the directory is yours and on a local disk")
+        };
+        let mut found = false;
+        for entry in std::fs::read_dir(&states).map_err(trouble)? {
+            let entry = entry.map_err(trouble)?;
+            let books = format!("{COMMAND}-");
+            if !self.dry_run && entry.file_name().as_encoded_bytes().starts_with(books.as_bytes()) {
+                found = true;
+                std::fs::remove_dir_all(entry.path()).map_err(trouble)?;
+            }
+        }
+        Ok(found)
+    }
+
     /// A Maildir within the archive would become a part of it.
     fn apart(&self, archive: &Archive) -> Result<()> {
         match &self.to {

@@ -25,6 +25,8 @@ pub struct Verify<'a> {
     pub server: bool,
     /// Fetch damaged and missing messages again that the server still has.
     pub repair: bool,
+    /// How long to wait for another run on this archive.
+    pub wait: Duration,
     /// Set when the user asked to stop.
     pub stop: Stop,
     /// Is told what happens.
@@ -41,7 +43,7 @@ fn attempt(job: &Verify<'_>, report: &mut AccountReport) -> Result<()> {
     let db = backup::database(job.states, job.account);
     (job.watch)(Event::Looking);
     let again = {
-        let _lock = Lock::take(&db, Duration::ZERO, &job.stop)?;
+        let _lock = Lock::take(&db, job.wait, &job.stop)?;
         let books = archive.books(&db)?;
         books.state.check()?;
         let mut found = verify::verify(&books.state, &shelves(archive, &books), None, &job.stop)?;
@@ -82,7 +84,7 @@ fn mend(
     report.wire = run.wire;
     report.left = run.left;
     report.error = run.error;
-    let _lock = Lock::take(db, Duration::ZERO, &job.stop)?;
+    let _lock = Lock::take(db, job.wait, &job.stop)?;
     let books = archive.books(db)?;
     let found = verify::verify(&books.state, &shelves(archive, &books), Some(again), &job.stop)?;
     let told = told(job, archive, &found);
@@ -126,6 +128,7 @@ impl Verify<'_> {
             account: self.account,
             states: self.states,
             dry_run,
+            wait: self.wait,
             stop: self.stop.clone(),
             watch: self.watch,
         })

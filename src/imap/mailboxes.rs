@@ -11,7 +11,7 @@ use super::quirks;
 use super::response::{Data, Reply, Status, StatusItems};
 use super::survey;
 use super::wire::Keep;
-use super::write::Answers;
+use super::write::{ATTEMPTS, Answers};
 use crate::error::{Failure, Result, Retry};
 use crate::model::{IdSet, MailboxPath, RawName};
 use crate::store::{Done, Ticket, WriteJob};
@@ -81,7 +81,24 @@ pub(super) fn create_some(
 /// The outer failure is the connection's, the inner one the mailbox's.
 type Attempt = Result<Result<Done>>;
 
-/// What came of a first try, or of the second one with the levels above.
+/// A command and its answer, asked again where the refusal passes.
+fn ask(
+    account: &Account,
+    conn: &mut Conn,
+    command: impl Fn() -> Command,
+    mut each: impl FnMut(Data<'_>),
+) -> Result<Reply> {
+    let mut reply = conn.ask(command(), &mut each)?;
+    for nth in 1..ATTEMPTS {
+        if !account.rest(&reply, nth)? {
+            break;
+        }
+        reply = conn.ask(command(), &mut each)?;
+    }
+    Ok(reply)
+}
+
+/// What came of a first try, or of a later one: where the refusal passes, and with the levels above.
 fn created(
     account: &Account,
     conn: &mut Conn,
@@ -91,6 +108,12 @@ fn created(
     first: Option<Tried>,
 ) -> Attempt {
     let mut tried = first.ok_or_else(unanswered)?;
+    for nth in 1..ATTEMPTS {
+        if tried.exists || !account.rest(&tried.reply, nth)? {
+            break;
+        }
+        tried = try_one(conn, &raw)?;
+    }
     if !tried.exists && path.parent().is_some() {
         // Most servers make the levels above by themselves (RFC 9051 §6.3.4), some must be asked for each.
         let mut above = Vec::new();
@@ -102,8 +125,7 @@ fn created(
         for raw in above.iter().rev() {
             conn.ask(Command::new("CREATE").mailbox(raw), |_| ())?;
         }
-        let again = try_create(conn, std::slice::from_ref(&raw))?;
-        tried = again.into_iter().next().ok_or_else(unanswered)?;
+        tried = try_one(conn, &raw)?;
     }
     if !tried.exists {
         let failure = Failure::mailbox(format!("the server does not create {path}: {}", tried.reply.text));
@@ -127,6 +149,11 @@ struct Tried {
     exists: bool,
     reply: Reply,
     status: StatusItems,
+}
+
+fn try_one(conn: &mut Conn, raw: &RawName) -> Result<Tried> {
+    let tried = try_create(conn, std::slice::from_ref(raw))?;
+    tried.into_iter().next().ok_or_else(unanswered)
 }
 
 fn unanswered() -> Failure {
@@ -194,7 +221,12 @@ fn rename(account: &Account, conn: &mut Conn, from: &RawName, to: &MailboxPath) 
         separator: spelling.separator,
     };
     let subscribed = tree.subscribed(conn)?;
-    let reply = conn.ask(Command::new("RENAME").mailbox(from).mailbox(&raw), |_| ())?;
+    let reply = ask(
+        account,
+        conn,
+        || Command::new("RENAME").mailbox(from).mailbox(&raw),
+        |_| (),
+    )?;
     if !reply.is_ok() {
         let what = format!("the server does not rename the mailbox to {to}: {}", reply.text);
         return Ok(Err(Failure::mailbox(what)));
@@ -254,8 +286,8 @@ fn delete(account: &Account, conn: &mut Conn, raw: &RawName) -> Attempt {
     }
     conn.leave()?;
     let mut status = StatusItems::default();
-    let asked = Command::new("STATUS").mailbox(raw).words("(MESSAGES UIDVALIDITY)");
-    let reply = conn.ask(asked, |data| {
+    let asked = || Command::new("STATUS").mailbox(raw).words("(MESSAGES UIDVALIDITY)");
+    let reply = ask(account, conn, asked, |data| {
         if let Data::MailboxStatus(_, items) = data {
             status = items;
         }
@@ -280,7 +312,7 @@ fn delete(account: &Account, conn: &mut Conn, raw: &RawName) -> Attempt {
         );
         return Ok(Err(Failure::mailbox(what)));
     }
-    let reply = conn.ask(Command::new("DELETE").mailbox(raw), |_| ())?;
+    let reply = ask(account, conn, || Command::new("DELETE").mailbox(raw), |_| ())?;
     if !reply.is_ok() && !reply.code.is("NONEXISTENT") {
         return Ok(Err(Failure::mailbox(format!(
             "the server does not delete the mailbox: {}",

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::code::Code;
 use super::command::{Command, portions};
 use super::conn::Conn;
 use super::pipeline::{Event, Pipeline};
 use super::response::{Data, Reply};
 use super::wire::Keep;
-use super::write::Place;
+use super::write::{ATTEMPTS, Place};
 use crate::error::{Failure, Result};
 use crate::model::{Flags, Id, IdSet, System};
 use crate::store::{Done, Ticket};
@@ -41,6 +42,23 @@ struct Asked<'j> {
     job: &'j Marks,
     ids: IdSet,
     store: Option<Store>,
+    /// How often it was refused.
+    refusals: u32,
+}
+
+impl<'j> Asked<'j> {
+    fn new(job: &'j Marks, ids: IdSet, store: Option<Store>) -> Self {
+        Self {
+            job,
+            ids,
+            store,
+            refusals: 0,
+        }
+    }
+
+    fn keywords(&self) -> usize {
+        self.store.as_ref().map_or(0, |store| store.flags.keywords().len())
+    }
 }
 
 #[derive(Clone)]
@@ -67,6 +85,10 @@ struct Told {
     refused: Vec<(Ticket, IdSet, Failure)>,
 }
 
+fn look(ids: &IdSet) -> Command {
+    Command::new("UID FETCH").set(ids).words("(FLAGS)")
+}
+
 /// Does several such jobs in the open mailbox at once; each is answered when it returns without a failure.
 pub(super) fn store(place: &Place<'_>, conn: &mut Conn, jobs: &[&Marks]) -> Result<()> {
     let mut told = Told::default();
@@ -74,29 +96,19 @@ pub(super) fn store(place: &Place<'_>, conn: &mut Conn, jobs: &[&Marks]) -> Resu
     for job in jobs {
         for store in stores(place, job) {
             for ids in portions(&job.ids, CHUNK) {
-                pipeline.push(
-                    store.command(&ids),
-                    Asked {
-                        job,
-                        ids,
-                        store: Some(store.clone()),
-                    },
-                );
+                pipeline.push(store.command(&ids), Asked::new(job, ids, Some(store.clone())));
             }
         }
     }
-    told.listen(&mut pipeline)?;
+    told.listen(place, &mut pipeline)?;
     // What was not changed is often not told either.
     for job in jobs {
         let untold: IdSet = job.ids.iter().filter(|id| !told.flags.contains_key(id)).collect();
         for ids in portions(&untold, CHUNK) {
-            pipeline.push(
-                Command::new("UID FETCH").set(&ids).words("(FLAGS)"),
-                Asked { job, ids, store: None },
-            );
+            pipeline.push(look(&ids), Asked::new(job, ids, None));
         }
     }
-    told.listen(&mut pipeline)?;
+    told.listen(place, &mut pipeline)?;
     for job in jobs {
         told.answer(place, job);
     }
@@ -125,7 +137,7 @@ fn stores(place: &Place<'_>, job: &Marks) -> Vec<Store> {
 }
 
 impl Told {
-    fn listen(&mut self, pipeline: &mut Pipeline<'_, Asked<'_>>) -> Result<()> {
+    fn listen(&mut self, place: &Place<'_>, pipeline: &mut Pipeline<'_, Asked<'_>>) -> Result<()> {
         loop {
             match pipeline.next(&mut Keep)? {
                 None => return Ok(()),
@@ -134,16 +146,35 @@ impl Told {
                         self.flags.insert(id, flags);
                     }
                 }
-                Some(Event::Done(asked, reply)) if !reply.is_ok() => self.refused(asked, &reply, pipeline)?,
+                Some(Event::Done(asked, reply)) if !reply.is_ok() => {
+                    self.refused(place, asked, &reply, pipeline)?;
+                }
                 Some(_) => {}
             }
         }
     }
 
-    fn refused<'j>(&mut self, asked: Asked<'j>, reply: &Reply, pipeline: &mut Pipeline<'_, Asked<'j>>) -> Result<()> {
-        // Setting a flag twice does no harm.
+    /// Setting a flag twice does no harm.
+    fn refused<'j>(
+        &mut self,
+        place: &Place<'_>,
+        mut asked: Asked<'j>,
+        reply: &Reply,
+        pipeline: &mut Pipeline<'_, Asked<'j>>,
+    ) -> Result<()> {
         if let Some(failure) = pipeline.conn.suspects_pipelining(reply) {
             return Err(failure);
+        }
+        asked.refusals += 1;
+        // "Too many" without a code is most likely about keywords, and stays.
+        let is_told = asked.keywords() == 0 || matches!(reply.code, Code::Other(_));
+        if is_told && asked.refusals < ATTEMPTS && place.account.rest(reply, asked.refusals)? {
+            let command = asked
+                .store
+                .as_ref()
+                .map_or_else(|| look(&asked.ids), |store| store.command(&asked.ids));
+            pipeline.push(command, asked);
+            return Ok(());
         }
         let Some(store) = asked.store else { return Ok(()) };
         let keywords = store.flags.keywords();
@@ -156,14 +187,8 @@ impl Told {
                     sign: store.sign,
                     flags: Flags::new(System::NONE, [keyword.clone()]),
                 };
-                pipeline.push(
-                    store.command(&asked.ids),
-                    Asked {
-                        job: asked.job,
-                        ids: asked.ids.clone(),
-                        store: Some(store),
-                    },
-                );
+                let command = store.command(&asked.ids);
+                pipeline.push(command, Asked::new(asked.job, asked.ids.clone(), Some(store)));
             }
         }
         // A keyword that is refused alone shows in what the server holds then.

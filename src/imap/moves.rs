@@ -11,7 +11,7 @@ use super::quirks;
 use super::remove;
 use super::response::{Data, Reply};
 use super::wire::Keep;
-use super::write::{Place, open};
+use super::write::{ATTEMPTS, Place, open};
 use crate::error::{Failure, Result, Retry};
 use crate::model::{Id, IdSet, Known, RawName};
 use crate::store::{Done, Ticket};
@@ -48,7 +48,13 @@ type Pairs = HashMap<Id, Option<Id>>;
 pub(super) fn transfer(place: &Place<'_>, conn: &mut Conn, transfer: &mut Transfer, glance: &mut Glance) -> Result<()> {
     while !transfer.messages.is_empty() {
         let round = transfer.messages.len().min(CHUNK);
-        let proof = prove(conn, &transfer.messages[..round], Some(&transfer.to), glance)?;
+        let proof = prove(
+            place.account,
+            conn,
+            &transfer.messages[..round],
+            Some(&transfer.to),
+            glance,
+        )?;
         let ticket = transfer.ticket;
         place.answers.about(ticket, proof.differs.clone(), Done::Differs);
         place.answers.about(ticket, proof.gone.clone(), Done::Gone);
@@ -56,18 +62,21 @@ pub(super) fn transfer(place: &Place<'_>, conn: &mut Conn, transfer: &mut Transf
         let same = proof.ids();
         let outcome = round_trip(place, conn, transfer, &proof);
         transfer.messages.drain(..round);
-        if let Err(failure) = outcome {
+        let ending = outcome.inspect_err(|failure| {
             // It was sent, and nobody knows how far it got: never again (DESIGN 8a, "OK is not proof").
             place.answers.about(ticket, same, |ids| {
                 Done::Unknown(ids, Failure::message(failure.what.clone()).retry(Retry::Now))
             });
+        })?;
+        if let Some(failure) = ending {
             return Err(failure);
         }
     }
     Ok(())
 }
 
-fn round_trip(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, proof: &Proof) -> Result<()> {
+/// One round, answered. Gives why nothing more is to be asked, if the server wants to be left alone.
+fn round_trip(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, proof: &Proof) -> Result<Option<Failure>> {
     let ids = proof.ids();
     let at_once = transfer.moves && conn.capabilities.has("MOVE");
     let verb = if at_once { "UID MOVE" } else { "UID COPY" };
@@ -100,7 +109,7 @@ fn round_trip(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, proof: &P
     place.answers.about(transfer.ticket, left, |ids| Done::Failed(ids, why));
     place.answers.about(transfer.ticket, neither, Done::Gone);
     arrived(place, conn, transfer, &pairs, at_once);
-    Ok(())
+    Ok(sent.ending)
 }
 
 /// Answers for what arrived, and removes the originals of a move that was a copy so far.
@@ -122,7 +131,7 @@ fn arrived(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, pairs: &Pair
         return send(of(&all), Done::Moved);
     }
     // The copies are there: told before anything can go wrong with the originals (DESIGN 8a, "A move is two facts").
-    let expunged = match remove::expunge(conn, &all) {
+    let expunged = match remove::expunge(place, conn, &all) {
         Ok(expunged) => expunged,
         Err(failure) => {
             send(of(&all), Done::Copied);
@@ -140,6 +149,18 @@ struct Sent {
     pairs: Pairs,
     refused: IdSet,
     why: Failure,
+    /// The server wants to be left alone for longer than a run can wait.
+    ending: Option<Failure>,
+}
+
+impl Sent {
+    /// Waits where the refusal passes; a refused move was not made, and is asked for again.
+    fn rested(&mut self, place: &Place<'_>, reply: &Reply, nth: u32) -> bool {
+        place.account.rest(reply, nth).unwrap_or_else(|failure| {
+            self.ending = Some(failure);
+            false
+        })
+    }
 }
 
 fn send(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, verb: &str, ids: &IdSet) -> Result<Sent> {
@@ -148,6 +169,7 @@ fn send(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, verb: &str, ids
         pairs: Pairs::new(),
         refused: IdSet::new(),
         why: Failure::message("it is still in its old mailbox"),
+        ending: None,
     };
     let note = |pairs: &mut Pairs, reply: &Reply| {
         if let Code::CopyUid(validity, named) = &reply.code
@@ -161,20 +183,25 @@ fn send(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, verb: &str, ids
             );
         }
     };
+    let command = |ids: &IdSet| Command::new(verb).set(ids).mailbox(&transfer.to);
     let mut pipeline = Pipeline::new(conn);
     for portion in portions(ids, CHUNK as u64) {
-        pipeline.push(Command::new(verb).set(&portion).mailbox(&transfer.to), portion);
+        pipeline.push(command(&portion), (portion, 1));
     }
     while let Some(event) = pipeline.next(&mut Keep)? {
         match event {
             // RFC 6851 §4.3: MOVE tells it before the expunges.
             Event::Data(_, Data::Status(reply)) => note(&mut sent.pairs, &reply),
             Event::Data(..) => {}
-            Event::Done(portion, reply) => {
+            Event::Done((portion, nth), reply) => {
                 note(&mut sent.pairs, &reply);
                 if !reply.is_ok() {
-                    let named: IdSet = portion.iter().filter(|id| sent.pairs.contains_key(id)).collect();
-                    sent.refused = sent.refused.union(&portion.difference(&named));
+                    let unnamed = portion.iter().filter(|id| !sent.pairs.contains_key(id)).collect();
+                    if nth < ATTEMPTS && sent.rested(place, &reply, nth) {
+                        pipeline.push(command(&unnamed), (unnamed, nth + 1));
+                        continue;
+                    }
+                    sent.refused = sent.refused.union(&unnamed);
                     let why = Failure::message(format!("the server does not take it over there: {}", reply.text));
                     sent.why = why.retry(quirks::retry_mailbox(&reply));
                 }
@@ -314,6 +341,21 @@ mod tests {
         ];
         let (outcomes, _) = write("UIDPLUS", vec![scene], job("4:5", true));
         assert_eq!(outcomes, ["5 gone", "moved [(4, Some(21))]", "finished"]);
+    }
+
+    #[test]
+    fn a_refusal_that_passes_is_waited_for() {
+        let busy = "* OK [COPYUID 8 4 21] m\n* VANISHED 4\n$ NO [UNAVAILABLE] in a moment";
+        let (move_all, rest) = ("UID MOVE 4:5 \"B\"", "UID MOVE 5 \"B\"");
+        let scene = vec![
+            OPEN,
+            NEXT,
+            looked("4:5"),
+            (move_all, busy),
+            (rest, "$ OK [COPYUID 8 5 22] m"),
+        ];
+        let (outcomes, _) = write("MOVE UIDPLUS", vec![scene], job("4:5", true));
+        assert_eq!(outcomes, ["moved [(4, Some(21)), (5, Some(22))]", "finished"]);
     }
 
     #[test]

@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use super::command::{Command, portions};
 use super::conn::Conn;
 use super::pipeline::{Event, Pipeline};
+use super::pool::Account;
 use super::response::{Data, Fetch, StatusItems};
 use super::survey::key;
 use super::wire::Keep;
+use super::write::ATTEMPTS;
 use crate::error::{Failure, Result};
 use crate::model::{Id, IdSet, InternalDate, Known, RawName};
 use crate::store::Done;
@@ -76,15 +78,16 @@ impl Glance {
         let status = status.map(|mailbox| Command::new("STATUS").mailbox(mailbox).words("(UIDNEXT)"));
         let unasked = ids.difference(&self.asked);
         self.asked = self.asked.union(&unasked);
-        let fetch = |portion| {
-            Command::new("UID FETCH")
-                .set(&portion)
-                .words("(UID RFC822.SIZE INTERNALDATE)")
-        };
+        let fetch = |portion| look(&portion);
         status
             .into_iter()
             .chain(portions(&unasked, 1000).into_iter().map(fetch))
             .collect()
+    }
+
+    /// Those of the messages that were not shown.
+    fn unseen(&self, ids: &IdSet) -> IdSet {
+        ids.iter().filter(|id| !self.looks.contains_key(id)).collect()
     }
 
     pub(super) fn note(&mut self, data: &Data<'_>) {
@@ -111,6 +114,7 @@ impl Glance {
 /// Looks at messages of the open mailbox, and in the same round trip at the UIDNEXT of another one; not at what `glance`
 /// has, which then forgets it.
 pub(super) fn prove(
+    account: &Account,
     conn: &mut Conn,
     messages: &[Known],
     next_of: Option<&RawName>,
@@ -129,25 +133,47 @@ pub(super) fn prove(
     let next = next_of.and_then(|mailbox| glance.next.remove(&key(mailbox.as_bytes())));
     // Whoever asks again wants to know how it is then.
     glance.asked = glance.asked.difference(&ids);
-    let looks = &mut glance.looks;
     drop(pipeline);
     // HAZARDS 9: a line that is missing, or a refusal, says nothing yet.
-    let unseen: IdSet = ids.iter().filter(|id| !looks.contains_key(id)).collect();
-    let unproven = still_there(conn, &unseen)?;
+    let unseen = glance.unseen(&ids);
+    let still = still_there(conn, &unseen)?;
+    look_again(account, conn, &still, glance)?;
     let mut proof = Proof {
         next,
-        gone: unseen.difference(&unproven),
-        unproven,
+        gone: unseen.difference(&still),
+        unproven: glance.unseen(&still),
         ..Proof::default()
     };
     for known in messages {
-        match looks.remove(&known.id) {
+        match glance.looks.remove(&known.id) {
             None => {}
             Some(look) if look.agrees(known) => drop(proof.same.insert(known.id, look)),
             Some(_) => drop(proof.differs.insert(known.id)),
         }
     }
     Ok(proof)
+}
+
+/// Looks once more at what is there and was not shown; patiently, where that was refused.
+fn look_again(account: &Account, conn: &mut Conn, ids: &IdSet, glance: &mut Glance) -> Result<()> {
+    for nth in 1..=ATTEMPTS {
+        let mut refusal = None;
+        for portion in portions(&glance.unseen(ids), 1000) {
+            let reply = conn.ask(look(&portion), |data| glance.note(&data))?;
+            refusal = refusal.or((!reply.is_ok()).then_some(reply));
+        }
+        match refusal {
+            Some(reply) if nth < ATTEMPTS && account.rest(&reply, nth)? => {}
+            _ => break,
+        }
+    }
+    Ok(())
+}
+
+fn look(ids: &IdSet) -> Command {
+    Command::new("UID FETCH")
+        .set(ids)
+        .words("(UID RFC822.SIZE INTERNALDATE)")
 }
 
 /// The answer about messages that could not be looked at.

@@ -29,7 +29,7 @@ pub(super) enum Patience {
     For(Duration),
 }
 
-/// What the server wants before the next command, if it says that it is overrun.
+/// What the server wants before the next command, if it says that it is overrun or that something is in use.
 pub(super) fn patience(reply: &Reply) -> Option<Patience> {
     if reply.is_ok() {
         return None;
@@ -41,8 +41,8 @@ pub(super) fn patience(reply: &Reply) -> Option<Patience> {
             let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
             digits.parse().ok().map(Duration::from_millis)
         });
-    let overrun = passes(reply) && !reply.code.is("INUSE");
-    told.map(Patience::For).or_else(|| overrun.then_some(Patience::Some))
+    told.map(Patience::For)
+        .or_else(|| passes(reply).then_some(Patience::Some))
 }
 
 /// Whether a mailbox is refused because it is not there (RFC 5530 §3, RFC 9051 §6.3.12): whoever listed it lists again.
@@ -135,7 +135,7 @@ mod tests {
             ),
             ("[THROTTLED] slow down", Some(Patience::Some)),
             ("[NONEXISTENT] no such mailbox", None),
-            ("[INUSE] locked", None),
+            ("[INUSE] locked", Some(Patience::Some)),
         ] {
             assert_eq!(patience(&no(text)), wait, "{text}");
         }

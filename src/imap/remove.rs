@@ -4,9 +4,9 @@ use super::command::{Command, portions};
 use super::conn::Conn;
 use super::pipeline::{Event, Pipeline};
 use super::proof::{Glance, prove, unseen};
-use super::response::Data;
+use super::response::{Data, Reply};
 use super::wire::Keep;
-use super::write::Place;
+use super::write::{ATTEMPTS, Place};
 use crate::error::{Failure, Result};
 use crate::model::{IdSet, Known};
 use crate::store::{Done, Ticket};
@@ -40,11 +40,11 @@ pub(super) fn remove(place: &Place<'_>, conn: &mut Conn, removal: &mut Removal, 
     let ticket = removal.ticket;
     while !removal.messages.is_empty() {
         let round = removal.messages.len().min(CHUNK);
-        let proof = prove(conn, &removal.messages[..round], None, glance)?;
+        let proof = prove(place.account, conn, &removal.messages[..round], None, glance)?;
         let same = proof.ids();
         let ours = proof.gone.intersection(&removal.sent);
         removal.sent = removal.sent.union(&same);
-        let expunged = expunge(conn, &same)?;
+        let expunged = expunge(place, conn, &same)?;
         let gone = proof.gone.difference(&ours);
         place.answers.about(ticket, proof.differs, Done::Differs);
         place.answers.about(ticket, gone, Done::Gone);
@@ -69,7 +69,7 @@ pub(super) struct Expunged {
 }
 
 /// Removes messages that are proven to be the ones meant.
-pub(super) fn expunge(conn: &mut Conn, ids: &IdSet) -> Result<Expunged> {
+pub(super) fn expunge(place: &Place<'_>, conn: &mut Conn, ids: &IdSet) -> Result<Expunged> {
     if ids.is_empty() {
         return Ok(Expunged {
             removed: IdSet::new(),
@@ -78,9 +78,9 @@ pub(super) fn expunge(conn: &mut Conn, ids: &IdSet) -> Result<Expunged> {
     }
     // RFC 4315 §2.1: only ids that we name. Without it, EXPUNGE takes everything that anybody marked.
     let told = if conn.capabilities.has("UIDPLUS") {
-        run(conn, ids, &[Step::Mark, Step::UidExpunge])?
+        run(place, conn, ids, &[Step::Mark, Step::UidExpunge])?
     } else {
-        let marked = run(conn, ids, &[Step::Mark, Step::Deleted])?;
+        let marked = run(place, conn, ids, &[Step::Mark, Step::Deleted])?;
         let foreign = marked.found.difference(ids);
         if !foreign.is_empty() || !marked.looked {
             let what = "it is marked as deleted but stays, because the server can only expunge it together with other messages \
@@ -90,16 +90,16 @@ pub(super) fn expunge(conn: &mut Conn, ids: &IdSet) -> Result<Expunged> {
                 why: Failure::message(what),
             });
         }
-        run(conn, ids, &[Step::Expunge])?
+        run(place, conn, ids, &[Step::Expunge])?
     };
     // The proof. Not in the same breath: some servers search before they have expunged.
     let left = ids.difference(&told.vanished);
-    let looked = run(conn, &left, &[Step::Look])?;
+    let looked = run(place, conn, &left, &[Step::Look])?;
     let still = if looked.looked { looked.found } else { left };
     let why = told
         .refusal
         .or(looked.refusal)
-        .unwrap_or_else(|| "it is still there".to_owned());
+        .map_or_else(|| "it is still there".to_owned(), |reply| reply.text);
     Ok(Expunged {
         removed: ids.difference(&still),
         why: Failure::message(format!("it cannot be removed: {why}")),
@@ -148,11 +148,25 @@ struct Told {
     /// Named as expunged (RFC 7162 §3.2.10).
     vanished: IdSet,
     /// The first refusal.
-    refusal: Option<String>,
+    refusal: Option<Reply>,
 }
 
-/// Sends the steps together: each is harmless when the one before it was refused.
-fn run(conn: &mut Conn, ids: &IdSet, steps: &[Step]) -> Result<Told> {
+/// Sends the steps together, again where a refusal passes: each is harmless when the one before it was refused.
+fn run(place: &Place<'_>, conn: &mut Conn, ids: &IdSet, steps: &[Step]) -> Result<Told> {
+    let mut told = send(conn, ids, steps)?;
+    for nth in 1..ATTEMPTS {
+        match &told.refusal {
+            Some(reply) if place.account.rest(reply, nth)? => {}
+            _ => break,
+        }
+        let vanished = told.vanished;
+        told = send(conn, ids, steps)?;
+        told.vanished = told.vanished.union(&vanished);
+    }
+    Ok(told)
+}
+
+fn send(conn: &mut Conn, ids: &IdSet, steps: &[Step]) -> Result<Told> {
     let mut told = Told {
         looked: true,
         ..Told::default()
@@ -173,7 +187,7 @@ fn run(conn: &mut Conn, ids: &IdSet, steps: &[Step]) -> Result<Told> {
                     return Err(failure);
                 }
                 told.looked &= !matches!(step, Step::Look | Step::Deleted);
-                told.refusal.get_or_insert(reply.text);
+                told.refusal.get_or_insert(reply);
             }
             _ => {}
         }
@@ -207,6 +221,7 @@ mod tests {
             ("UID FETCH 4:8", text(proof("4:5") + other + "$ OK")),
             // A line can be missing: what was not shown is asked for again before it counts as gone.
             ("UID SEARCH UID 7:8", "* SEARCH 8\n$ OK"),
+            ("UID FETCH 8", "$ OK"),
             ("UID STORE 4:5 +FLAGS.SILENT (\\Deleted)", "$ OK"),
             ("UID EXPUNGE 4:5", "* 1 EXPUNGE\n$ OK"),
             ("UID SEARCH UID 4:5", "* SEARCH 5\n$ OK"),
@@ -230,10 +245,28 @@ mod tests {
             OPEN,
             ("UID FETCH 4:5", "$ NO [UNAVAILABLE] not now"),
             ("UID SEARCH UID 4:5", "$ NO [UNAVAILABLE] not now"),
+            ("UID FETCH 4:5", "$ NO never"),
         ];
         let (outcomes, _) = write("UIDPLUS", vec![scene], remove("4:5"));
         let wanted = "4:5 failed later: the server does not show whether it still is the message that is meant";
         assert_eq!(outcomes, [wanted, "finished"]);
+    }
+
+    #[test]
+    fn refusals_that_pass_are_waited_for() {
+        let scene = vec![
+            OPEN,
+            ("UID FETCH 4:5", "$ NO [UNAVAILABLE] not now"),
+            ("UID SEARCH UID 4:5", "$ NO [UNAVAILABLE] not now"),
+            ("UID FETCH 4:5", text(proof("4:5") + "$ OK")),
+            ("UID STORE", "$ NO [INUSE] locked"),
+            ("UID EXPUNGE", "$ OK"),
+            ("UID STORE", "$ OK"),
+            ("UID EXPUNGE", "$ OK"),
+            ("UID SEARCH UID 4:5", "* SEARCH\n$ OK"),
+        ];
+        let (outcomes, _) = write("UIDPLUS", vec![scene], remove("4:5"));
+        assert_eq!(outcomes, ["4:5 removed", "finished"]);
     }
 
     #[test]

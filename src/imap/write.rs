@@ -24,8 +24,8 @@ use crate::error::{Failure, Result, Retry};
 use crate::model::{IdSet, MailboxPath, RawName};
 use crate::store::{Done, Outcome, Ticket, WriteJob};
 
-/// How often a job is tried when the connection is lost under it.
-const ATTEMPTS: u32 = 3;
+/// How often a job is tried when the connection is lost under it, or a command when its refusal passes.
+pub(super) const ATTEMPTS: u32 = 3;
 
 /// Changes, and messages of each, that are looked at while a mailbox is opened: what is looked at waits in memory.
 const GLANCES: usize = 500;

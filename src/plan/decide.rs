@@ -207,19 +207,21 @@ fn merge(touched: &Touched, input: &Input, groups: &mut Groups) {
         }
         let (mut add, mut remove) = (merged.add[at].minus(now[at]), merged.remove[at].intersection(now[at]));
         if rules[at] == Rule::Undo {
-            add = add.union(&base[at].minus(now[at]));
+            add = add.union(&base[at].minus(now[at]).minus(&merged.remove[at]));
             remove = remove.union(&now[at].minus(base[at]).minus(&merged.add[at]));
         }
         if let (false, Some(id)) = (add.is_empty() && remove.is_empty(), pair.half(side).id) {
             groups.set.entry((side, add, remove)).or_default().insert(id);
         }
     }
-    if !merged.agreed_add.is_empty() || !merged.agreed_remove.is_empty() {
-        groups
-            .agree
-            .entry((merged.agreed_add, merged.agreed_remove))
-            .or_default()
-            .push(pair.id);
+    // What one side spreads and the other, whose own changes do not count, holds already, both agree on too.
+    let (mut add, mut remove) = (merged.agreed_add, merged.agreed_remove);
+    for at in [0, 1] {
+        add = add.union(&merged.add[at].intersection(now[at]));
+        remove = remove.union(&merged.remove[at].minus(now[at]));
+    }
+    if !add.is_empty() || !remove.is_empty() {
+        groups.agree.entry((add, remove)).or_default().push(pair.id);
     }
 }
 

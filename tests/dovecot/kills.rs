@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::process::Child;
 use std::time::Duration;
 
 use crate::scene::Scene;
 use crate::support::dovecot::{Dovecot, say};
-use crate::support::proxy::{Cut, Traffic};
+use crate::support::proxy::{Cut, Proxy, Traffic};
 use crate::support::raw::Mail;
 use crate::support::witness::digest;
 use crate::support::world::{Chance, local, mails, remote};
@@ -221,23 +222,9 @@ impl Story {
             self.usual = self.scene.proxy.progress();
             return self.check("not killed");
         }
-        let (commands, bytes) = self.usual;
-        let (by_commands, commands) = (self.chance.happens(50), self.chance.below(commands));
-        let bytes = self.chance.below(bytes as usize) as u64;
-        let mut child = self.scene.world.spawn(&["sync"]);
-        let over = loop {
-            let now = self.scene.proxy.progress();
-            let far = if by_commands { now.0 > commands } else { now.1 > bytes };
-            let over = child.try_wait().expect("a child").is_some();
-            if far || over {
-                break over;
-            }
-            std::thread::sleep(Duration::from_micros(100));
-        };
-        std::thread::sleep(Duration::from_micros(self.chance.below(3000) as u64));
-        self.killed += usize::from(!over && child.try_wait().expect("a child").is_none());
-        child.kill().expect("SIGKILL");
-        child.wait().expect("a child");
+        let child = self.scene.world.spawn(&["sync"]);
+        let struck = kill_on_the_way(child, &self.scene.proxy, self.usual, &mut self.chance);
+        self.killed += usize::from(struck);
         let title = format!(
             "{doing:?}, round {round}, killed after {:?}",
             self.scene.proxy.progress()
@@ -291,6 +278,26 @@ impl Story {
         ));
         assert!(self.killed * 2 >= rounds, "most must strike");
     }
+}
+
+/// Kills a program when it has come a random part of its usual way, in commands and bytes; whether it was still at work.
+pub(crate) fn kill_on_the_way(mut child: Child, proxy: &Proxy, usual: (usize, u64), chance: &mut Chance) -> bool {
+    let (by_commands, commands) = (chance.happens(50), chance.below(usual.0));
+    let bytes = chance.below(usual.1 as usize) as u64;
+    let over = loop {
+        let now = proxy.progress();
+        let far = if by_commands { now.0 > commands } else { now.1 > bytes };
+        let over = child.try_wait().expect("a child").is_some();
+        if far || over {
+            break over;
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    };
+    std::thread::sleep(Duration::from_micros(chance.below(3000) as u64));
+    let struck = !over && child.try_wait().expect("a child").is_none();
+    child.kill().expect("SIGKILL");
+    child.wait().expect("a child");
+    struck
 }
 
 fn uids_of(line: &str) -> Vec<String> {

@@ -24,6 +24,7 @@ mod cuts;
 mod guards;
 mod instruments;
 mod kills;
+mod kills_of_jobs;
 mod ladder;
 mod log;
 mod memory;

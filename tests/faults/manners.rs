@@ -44,6 +44,10 @@ fn a_short_rest_is_taken_within_the_run() {
         ("APPEND", "[LIMIT] slow down"),
         ("EXAMINE", "[THROTTLED] slow down"),
         ("SELECT", "[UNAVAILABLE] in a moment"),
+        ("UID STORE", "[INUSE] locked"),
+        ("UID EXPUNGE", "[LIMIT] slow down"),
+        ("CREATE", "[UNAVAILABLE] in a moment"),
+        ("DELETE", "[INUSE] locked"),
     ] {
         let changed = scene.change();
         scene.server.inject(at(verb, What::No(words.into())));

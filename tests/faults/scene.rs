@@ -136,6 +136,8 @@ impl Scene {
             What::Signal(Signal::INT) if struck > 0 => &[130],
             What::Signal(Signal::TERM) if struck > 0 => &[143],
             What::Signal(Signal::KILL) if struck > 0 => &[-1],
+            // The run waits, unless it was not let in.
+            What::No(ref text) if text.starts_with("[UNAVAILABLE]") => &[0, 75],
             // The run reconnects, finds out what was done, and does the rest.
             What::Cut | What::TaggedOkLost | What::ExecuteAfterCut(_) | What::ExecuteAmidNext(_) | What::Bye(_) => &[0],
             _ => &[0, 1, 75, 77],
