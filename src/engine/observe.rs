@@ -353,9 +353,14 @@ fn view(
             drop_pending_flags(state, candidate.id, side, &heard.as_base.union(&differing))?;
         }
     }
-    let resting = add_pending(state, candidate.id, tried, &mut added, &mut touch)?;
+    let mut resting = add_pending(state, candidate.id, tried, &mut added, &mut touch)?;
     for side in Side::BOTH {
         let at = side as usize;
+        if matches!(candidate.at[at], Presence::Gone | Presence::Never) {
+            // The mailbox that is made in its place may give these ids to other messages.
+            let waited = std::mem::take(&mut added[at]).union(&std::mem::take(&mut resting[at]));
+            state.settle(candidate.id, side, &waited)?;
+        }
         if let Some(heard) = heard.remove(&(candidate.id, side)) {
             added[at] = added[at].union(&heard.added).difference(&heard.removed);
             // Only now, with both sides heard, are their ids what they will be: one may have voided them.
