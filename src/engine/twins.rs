@@ -16,7 +16,7 @@ use crate::model::{
     Side,
 };
 use crate::plan::{Now, Touched, View, Waiting};
-use crate::state::IntentKind;
+use crate::state::{IntentKind, IntentMessage};
 use crate::store::Depth;
 
 /// A message that may have been sent.
@@ -80,15 +80,21 @@ fn sent(job: &Job<'_>, side: Side) -> Result<Vec<Sent>> {
         .into_iter()
         .filter(|intent| intent.side == side)
     {
-        for message in job.state.intent_messages(intent.id)? {
-            let mut content = message.content;
-            let mut key = Key::of(message.envelope, message.header);
-            // A server's message is known by its content only once it was transferred.
-            if let (None, IntentKind::Copy) = (content, intent.kind)
+        for mut message in job.state.intent_messages(intent.id)? {
+            // A server's message is known by its content only once it was transferred. That is noted while its base row still
+            // has that id: it may be removed and come back under another.
+            if let (None, IntentKind::Copy) = (message.content, intent.kind)
                 && let Some(pair) = job.state.partner(intent.mailbox, side.other(), message.id)?
             {
-                (content, key) = (Some(pair.content), Key::of_pair(&pair));
+                message = IntentMessage {
+                    id: message.id,
+                    content: Some(pair.content),
+                    envelope: pair.envelope,
+                    header: Some(pair.header),
+                };
+                job.state.know_intent_message(intent.id, &message)?;
             }
+            let (content, key) = (message.content, Key::of(message.envelope, message.header));
             sent.extend(content.zip(key).map(|(content, key)| Sent {
                 kind: intent.kind,
                 mailbox: intent.mailbox,

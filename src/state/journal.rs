@@ -202,6 +202,21 @@ impl State {
         )
     }
 
+    /// Notes what a message of an open intent turned out to be.
+    pub fn know_intent_message(&self, intent: IntentId, message: &IntentMessage) -> Result<()> {
+        self.execute(
+            "UPDATE intent_message SET content=?, envelope=?, header=? WHERE intent=? AND id=?",
+            (
+                message.content.map(|c| c.0),
+                message.envelope.map(|e| e.0),
+                message.header.map(|h| h.0),
+                intent.0 as i64,
+                message.id as i64,
+            ),
+        )
+        .map(drop)
+    }
+
     /// Recovery has seen to the messages of an intent that stays open, since its effect may still be under way.
     pub fn see_to_intent(&self, id: IntentId) -> Result<()> {
         self.execute("UPDATE intent SET ids='' WHERE id=?", [id.0 as i64])
