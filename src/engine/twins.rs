@@ -5,7 +5,7 @@
 //! have deleted or moved the original. So what is new on that side, holds what an intent was about to put there and is more
 //! than the other side has, becomes a base row whose other half is gone: what follows from that is the planner's to say.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::identify::{ask, without_key};
 use super::observe::Observation;
@@ -28,8 +28,9 @@ struct Sent {
     next_id: Option<Id>,
     /// Its id where it comes from.
     source: Id,
-    content: ContentDigest,
-    key: Key,
+    /// Not known of a server's message before it was read.
+    content: Option<ContentDigest>,
+    key: Option<Key>,
 }
 
 /// What proposes that two messages are one. Nothing is decided by it: the content is read.
@@ -65,7 +66,7 @@ pub(super) fn settle(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
         }
         let sent = sent(job, side)?;
         if !sent.is_empty() {
-            settle_side(job, seen, side, &sent)?;
+            settle_side(job, seen, side, sent)?;
         }
     }
     Ok(())
@@ -94,25 +95,24 @@ fn sent(job: &Job<'_>, side: Side) -> Result<Vec<Sent>> {
                 };
                 job.state.know_intent_message(intent.id, &message)?;
             }
-            let (content, key) = (message.content, Key::of(message.envelope, message.header));
-            sent.extend(content.zip(key).map(|(content, key)| Sent {
+            sent.push(Sent {
                 kind: intent.kind,
                 mailbox: intent.mailbox,
                 next_id: intent.next_id,
                 source: message.id,
-                content,
-                key,
-            }));
+                content: message.content,
+                key: Key::of(message.envelope, message.header),
+            });
         }
     }
     Ok(sent)
 }
 
-fn settle_side(job: &Job<'_>, seen: &mut Observation, side: Side, sent: &[Sent]) -> Result<()> {
+fn settle_side(job: &Job<'_>, seen: &mut Observation, side: Side, mut sent: Vec<Sent>) -> Result<()> {
     if seen.views.iter().all(|view| view.added[side as usize].is_empty()) {
         return Ok(());
     }
-    wake(seen, side, sent);
+    wake(seen, side, &sent);
     for side in [side, side.other()] {
         let depth = if job.stores[side as usize].keeps_flags() {
             Depth::Header
@@ -122,10 +122,11 @@ fn settle_side(job: &Job<'_>, seen: &mut Observation, side: Side, sent: &[Sent])
         ask(job, seen, side, depth, |view| Some(unknown(view, side)))?;
         ask(job, seen, side, Depth::Header, |view| Some(without_key(view, side)))?;
     }
+    know_by_source(seen, side.other(), &mut sent);
     let mut found = Vec::new();
     let mut questions: Vec<(Mailbox, IdSet)> = Vec::new();
     for view in &seen.views {
-        let extra = beyond_the_other_side(view, side, sent);
+        let extra = beyond_the_other_side(view, side, &sent);
         let ids: IdSet = extra.iter().map(|new| new.id).collect();
         let name = seen.names.get(&view.id).and_then(|names| names.mailbox(view.id, side));
         if let (Some(mailbox), false) = (name, ids.is_empty()) {
@@ -133,6 +134,7 @@ fn settle_side(job: &Job<'_>, seen: &mut Observation, side: Side, sent: &[Sent])
             found.extend(extra);
         }
     }
+    read_sources(job, seen, side.other(), &mut sent, &found)?;
     let contents = contents::read(job.stores[side as usize], questions, job.pace)?;
     for new in found {
         if let Some(identity) = contents.get(&(new.mailbox, new.id)) {
@@ -143,7 +145,7 @@ fn settle_side(job: &Job<'_>, seen: &mut Observation, side: Side, sent: &[Sent])
                 marks: identity.marks,
                 ..new
             };
-            adopt(job, seen, side, sent, &new)?;
+            adopt(job, seen, side, &sent, &new)?;
         }
     }
     Ok(())
@@ -166,6 +168,51 @@ fn wake(seen: &mut Observation, side: Side, sent: &[Sent]) {
             }
         }
     }
+}
+
+/// What was sent and is not known is what its original is, as long as that waits.
+fn know_by_source(seen: &Observation, from: Side, sent: &mut [Sent]) {
+    let waiting: HashMap<(MailboxId, Id), &Envelope> = seen
+        .views
+        .iter()
+        .flat_map(|view| &view.waiting[from as usize])
+        .filter_map(|waiting| match waiting {
+            Waiting::New(new) => Some(((new.mailbox, new.id), new)),
+            Waiting::Void(_) => None,
+        })
+        .collect();
+    for sent in sent
+        .iter_mut()
+        .filter(|sent| sent.key.is_none() && sent.kind == IntentKind::Copy)
+    {
+        if let Some(original) = waiting.get(&(sent.mailbox, sent.source)) {
+            sent.key = Key::of(original.envelope, original.header);
+            sent.content = original.content;
+        }
+    }
+}
+
+/// Reads the originals, not known yet, of what looks like one of these.
+fn read_sources(job: &Job<'_>, seen: &Observation, from: Side, sent: &mut [Sent], like: &[Envelope]) -> Result<()> {
+    let keys: BTreeSet<Key> = like
+        .iter()
+        .filter_map(|new| Key::of(new.envelope, new.header))
+        .collect();
+    let unread = |sent: &Sent| sent.content.is_none() && sent.key.is_some_and(|key| keys.contains(&key));
+    let mut ids: BTreeMap<MailboxId, IdSet> = BTreeMap::new();
+    for sent in sent.iter().filter(|sent| unread(sent)) {
+        ids.entry(sent.mailbox).or_default().insert(sent.source);
+    }
+    let questions = ids
+        .into_iter()
+        .filter_map(|(id, ids)| Some((seen.names.get(&id)?.mailbox(id, from)?, ids)));
+    let contents = contents::read(job.stores[from as usize], questions.collect(), job.pace)?;
+    for sent in sent.iter_mut().filter(|sent| unread(sent)) {
+        sent.content = contents
+            .get(&(sent.mailbox, sent.source))
+            .map(|identity| identity.content);
+    }
+    Ok(())
 }
 
 /// New messages of a view that nobody has looked at yet.
@@ -205,7 +252,8 @@ fn beyond_the_other_side(view: &View, side: Side, sent: &[Sent]) -> Vec<Envelope
     new.sort_by_key(|new| new.id);
     let mut extra = Vec::new();
     for new in new {
-        let Some(key) = Key::of(new.envelope, new.header).filter(|key| sent.iter().any(|sent| sent.key == *key)) else {
+        let Some(key) = Key::of(new.envelope, new.header).filter(|key| sent.iter().any(|sent| sent.key == Some(*key)))
+        else {
             continue;
         };
         match wanted.get_mut(&key) {
@@ -218,7 +266,10 @@ fn beyond_the_other_side(view: &View, side: Side, sent: &[Sent]) -> Vec<Envelope
 
 /// Makes a base row of a message that was sent, or leaves it as it is.
 fn adopt(job: &Job<'_>, seen: &mut Observation, side: Side, sent: &[Sent], new: &Envelope) -> Result<()> {
-    let same = || sent.iter().filter(|sent| Some(sent.content) == new.content);
+    let same = || {
+        sent.iter()
+            .filter(|sent| sent.content.is_some() && sent.content == new.content)
+    };
     let here = same().any(|sent| sent.mailbox == new.mailbox && sent.next_id.is_some_and(|next| new.id >= next));
     if here {
         let halves = [Half::seen(new, new.flags.clone()), gone(&new.flags)];

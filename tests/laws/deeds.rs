@@ -108,6 +108,8 @@ pub(crate) struct Author {
     made: u32,
     /// Some ids changed their meaning.
     pub renewed: bool,
+    /// Some run brought back what was removed.
+    pub brought_back: bool,
     pub lives: BTreeMap<String, Life>,
 }
 
