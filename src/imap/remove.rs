@@ -66,14 +66,31 @@ pub(super) struct Expunged {
     pub(super) removed: IdSet,
     /// Why others were not.
     pub(super) why: Failure,
+    /// The server said so itself, or we would not.
+    refused: bool,
 }
 
-/// Removes messages that are proven to be the ones meant.
+/// Removes messages that are proven to be the ones meant. What a server says to have done and has not, as Dovecot can while
+/// another session is at the same mailbox, is done a second time.
 pub(super) fn expunge(place: &Place<'_>, conn: &mut Conn, ids: &IdSet) -> Result<Expunged> {
+    let first = expunge_once(place, conn, ids)?;
+    let left = ids.difference(&first.removed);
+    if first.refused || left.is_empty() {
+        return Ok(first);
+    }
+    let second = expunge_once(place, conn, &left)?;
+    Ok(Expunged {
+        removed: first.removed.union(&second.removed),
+        ..second
+    })
+}
+
+fn expunge_once(place: &Place<'_>, conn: &mut Conn, ids: &IdSet) -> Result<Expunged> {
     if ids.is_empty() {
         return Ok(Expunged {
             removed: IdSet::new(),
             why: Failure::message("nothing was to be removed"),
+            refused: false,
         });
     }
     // RFC 4315 §2.1: only ids that we name. Without it, EXPUNGE takes everything that anybody marked.
@@ -88,6 +105,7 @@ pub(super) fn expunge(place: &Place<'_>, conn: &mut Conn, ids: &IdSet) -> Result
             return Ok(Expunged {
                 removed: IdSet::new(),
                 why: Failure::message(what),
+                refused: true,
             });
         }
         run(place, conn, ids, &[Step::Expunge])?
@@ -96,13 +114,13 @@ pub(super) fn expunge(place: &Place<'_>, conn: &mut Conn, ids: &IdSet) -> Result
     let left = ids.difference(&told.vanished);
     let looked = run(place, conn, &left, &[Step::Look])?;
     let still = if looked.looked { looked.found } else { left };
-    let why = told
-        .refusal
-        .or(looked.refusal)
-        .map_or_else(|| "it is still there".to_owned(), |reply| reply.text);
+    let refusal = told.refusal.or(looked.refusal);
+    let refused = refusal.is_some();
+    let why = refusal.map_or_else(|| "it is still there".to_owned(), |reply| reply.text);
     Ok(Expunged {
         removed: ids.difference(&still),
         why: Failure::message(format!("it cannot be removed: {why}")),
+        refused,
     })
 }
 
@@ -225,6 +243,10 @@ mod tests {
             ("UID STORE 4:5 +FLAGS.SILENT (\\Deleted)", "$ OK"),
             ("UID EXPUNGE 4:5", "* 1 EXPUNGE\n$ OK"),
             ("UID SEARCH UID 4:5", "* SEARCH 5\n$ OK"),
+            // Said and not done: once more.
+            ("UID STORE 5 +FLAGS.SILENT (\\Deleted)", "$ OK"),
+            ("UID EXPUNGE 5", "$ OK"),
+            ("UID SEARCH UID 5", "* SEARCH 5\n$ OK"),
         ];
         let (outcomes, seen) = write("UIDPLUS", vec![scene], remove("4:8"));
         let wanted = [

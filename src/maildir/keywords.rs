@@ -190,27 +190,20 @@ impl Shared {
         self.keywords(place)
     }
 
-    /// Adds lines under the lock that Dovecot takes: the new file, created exclusively, is the lock. What is there is read
-    /// only once the lock is held, or a letter given by somebody else meanwhile would get a second meaning.
+    /// Adds lines under the lock that Dovecot takes. What is there is read only once the lock is held, or a letter given by
+    /// somebody else meanwhile would get a second meaning.
     fn add_keywords(&self, place: &Place, flags: &Flags) -> io::Result<()> {
         let path = place.keywords();
-        let lock = place.path.join("dovecot-keywords.lock");
         let used = self.letters_in_use(place)?;
-        let mut new = take_lock(&lock)?;
-        let written = if_there(fs::read(&path)).and_then(|text| {
-            let mut keywords = Keywords::parse(text.unwrap_or_default());
-            if !keywords.extend(flags, &used) {
-                return fs::remove_file(&lock);
-            }
-            new.write_all(&keywords.text)?;
-            new.sync_all()?;
-            fs::rename(&lock, &path)
-        });
-        if written.is_err() {
-            // Left behind, it would keep everybody out until it is old.
-            let _ = fs::remove_file(&lock);
+        let _lock = Lock::take(place.path.join("dovecot-keywords.lock"))?;
+        let mut keywords = Keywords::parse(if_there(fs::read(&path))?.unwrap_or_default());
+        if !keywords.extend(flags, &used) {
+            return Ok(());
         }
-        written
+        let tmp = place.tmp().join("dovecot-keywords");
+        place.with_directory(&place.tmp(), || fs::write(&tmp, &keywords.text))?;
+        fs::File::open(&tmp)?.sync_all()?;
+        fs::rename(&tmp, &path)
     }
 
     /// Keyword letters in the names of files, which a lost `dovecot-keywords` must not give a new meaning.
@@ -226,27 +219,57 @@ impl Shared {
     }
 }
 
-/// Waits for whoever holds the lock, but not for the dead and not for ever.
-fn take_lock(lock: &std::path::Path) -> io::Result<fs::File> {
-    let begun = std::time::Instant::now();
-    loop {
-        match fs::File::create_new(lock) {
-            Err(err) if err.kind() == io::ErrorKind::AlreadyExists && begun.elapsed() < WAIT => {
-                if is_stale(lock) {
-                    if_there(fs::remove_file(lock))?;
+/// A lock file as Dovecot makes it: created exclusively, it says who holds it. Given up when dropped.
+struct Lock(PathBuf);
+
+impl Lock {
+    /// Waits for whoever holds it, but not for the dead and not for ever.
+    fn take(path: PathBuf) -> io::Result<Self> {
+        let begun = std::time::Instant::now();
+        loop {
+            match fs::File::create_new(&path) {
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists && begun.elapsed() < WAIT => {
+                    if is_stale(&path) {
+                        if_there(fs::remove_file(&path))?;
+                    }
+                    thread::sleep(Duration::from_millis(5));
                 }
-                thread::sleep(Duration::from_millis(5));
+                made => {
+                    let lock = made.map(|mut file| (file.write_all(holder().as_bytes()), Self(path)))?;
+                    return lock.0.map(|()| lock.1);
+                }
             }
-            other => return other,
         }
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// This process, as lock files name it.
+fn holder() -> String {
+    format!("{}:{}", std::process::id(), nodename())
+}
+
+fn nodename() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// It is old, or names a process of this machine that is no more.
 fn is_stale(lock: &std::path::Path) -> bool {
     let age = fs::metadata(lock)
         .and_then(|meta| meta.modified())
         .map(|time| SystemTime::now().duration_since(time));
-    age.is_ok_and(|age| age.is_ok_and(|age| age > STALE))
+    let text = fs::read_to_string(lock).unwrap_or_default();
+    let pid = text
+        .split_once(':')
+        .filter(|(_, host)| host.trim_end() == nodename())
+        .and_then(|(pid, _)| rustix::process::Pid::from_raw(pid.parse().ok()?));
+    let is_dead = |pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+    pid.is_some_and(is_dead) || age.is_ok_and(|age| age.is_ok_and(|age| age > STALE))
 }
 
 #[cfg(test)]
@@ -372,6 +395,26 @@ mod tests {
                 .letters(&flags("todo")),
             b"a"
         );
+    }
+
+    #[test]
+    fn the_lock_of_a_dead_program_is_taken_over() {
+        let it = Fixture::new();
+        let place = it.mailbox("INBOX");
+        let mut dead = std::process::Command::new("true").spawn().unwrap();
+        let pid = dead.id();
+        dead.wait().unwrap();
+        let lock = place.path.join("dovecot-keywords.lock");
+        fs::write(&lock, format!("{pid}:{}", nodename())).unwrap();
+        let keywords = it.shared().keywords_for(&place, &flags("todo")).unwrap();
+        assert_eq!(keywords.letters(&flags("todo")), b"a");
+        assert!(!lock.exists(), "it is given up");
+        // One of another machine, and one that lives: nobody can tell, and they hold it.
+        for holder in [format!("{pid}:elsewhere"), holder()] {
+            fs::write(&lock, &holder).unwrap();
+            let keywords = it.shared().keywords_for(&place, &flags("later")).unwrap();
+            assert_eq!(keywords.letters(&flags("later")), b"", "{holder}");
+        }
     }
 
     #[test]

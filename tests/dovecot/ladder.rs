@@ -120,10 +120,10 @@ fn maildir_plus_plus_on_disk() {
     scene.world.sync_ok();
     let look = |scene: &Scene| look_at_disk(&scene.world.maildir, Layout::PlusPlus);
     assert_same(&look(&scene), &scene.server.look(), "pulled");
-    scene.deliver(".Work.2026", "from disk");
-    local::create(&scene.dir(".Neu.Unter"));
-    scene.deliver(".Neu.Unter", "in a new one");
-    std::fs::remove_file(&scene.files("")[0]).unwrap();
+    scene.deliver("Work/2026", "from disk");
+    local::create(&scene.dir("Neu/Unter"));
+    scene.deliver("Neu/Unter", "in a new one");
+    std::fs::remove_file(&scene.files("INBOX")[0]).unwrap();
     scene.world.sync_ok();
     let account = scene.server.look();
     assert_same(&look(&scene), &account, "pushed");
