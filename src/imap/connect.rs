@@ -1,18 +1,22 @@
 //! From a host name to a connection that has greeted us, encrypted as configured.
 
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::command::Command;
 use super::conn::Conn;
 use super::pool::Account;
 use super::response::{Reply, Status};
-use super::wire::{Counters, Stream, Wire, stopped};
+use super::wire::{Counters, SLICE, Stream, Wire, stopped};
 use super::{Options, Tls, quirks, tls};
 use crate::error::{Failure, Kind, Result, Retry};
+use crate::store::Stop;
 
-/// No address is worth waiting longer for.
+/// No address is worth waiting longer for, nor is a name.
 const LONGEST_CONNECT: Duration = Duration::from_secs(20);
 
 /// Opens a connection up to the point where login can begin; true: the server has logged us in already.
@@ -41,17 +45,46 @@ fn dial(options: &Options) -> Result<TcpStream> {
         let what = format!("{}:{} cannot be reached: {why}", options.host, options.port);
         Failure::account(Kind::Temporary, what).retry(Retry::Now)
     };
-    let addresses = (options.host.as_str(), options.port)
-        .to_socket_addrs()
-        .map_err(|e| unreachable(e.to_string()))?;
+    let limit = options.timeout.min(LONGEST_CONNECT);
+    let addresses = addresses(options, limit).map_err(|e| unreachable(e.to_string()))?;
     let mut last = "the name has no address".to_owned();
     for address in addresses {
-        match TcpStream::connect_timeout(&address, options.timeout.min(LONGEST_CONNECT)) {
+        match TcpStream::connect_timeout(&address, limit) {
             Ok(tcp) => return Ok(tcp),
             Err(error) => last = error.to_string(),
         }
     }
     Err(unreachable(last))
+}
+
+fn addresses(options: &Options, limit: Duration) -> io::Result<Vec<SocketAddr>> {
+    let (host, port) = (options.host.clone(), options.port);
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![(address, port).into()]);
+    }
+    let ask = move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+    within(limit, &options.stop, ask)
+}
+
+/// What the resolver says, which knows no limit of its own: a thread asks it, and is left behind when time is up.
+fn within<T: Send + 'static>(
+    limit: Duration,
+    stop: &Stop,
+    ask: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let (send, answer) = sync_channel(1);
+    // Nobody listens any more when time was up.
+    thread::Builder::new().spawn(move || drop(send.send(ask())))?;
+    let deadline = Instant::now() + limit;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match answer.recv_timeout(left.min(SLICE)) {
+            Ok(answer) => return answer,
+            Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => return Err(io::Error::other("stopped")),
+            Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+            Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, "the resolver does not answer")),
+        }
+    }
 }
 
 /// Mail and password go in clear only over loopback, unless the user said otherwise.
@@ -135,10 +168,27 @@ fn explain(failure: Failure, account: &Account) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::error::{Failure, Kind};
     use crate::imap::script::{Peer, Script, log_in};
     use crate::imap::{Options, Tls};
     use crate::store::Source;
+
+    #[test]
+    fn a_resolver_has_a_limit() {
+        let short = Duration::from_millis(30);
+        let asleep = || {
+            thread::sleep(Duration::from_secs(60));
+            Ok(())
+        };
+        let error = within(short, &Stop::default(), asleep).unwrap_err();
+        assert_eq!(error.to_string(), "the resolver does not answer");
+        let stop = Stop::default();
+        stop.store(true, Ordering::Relaxed);
+        let error = within(LONGEST_CONNECT, &stop, asleep).unwrap_err();
+        assert_eq!(error.to_string(), "stopped");
+        assert_eq!(within(LONGEST_CONNECT, &Stop::default(), || Ok(7)).unwrap(), 7);
+    }
 
     /// What a survey of one mailbox says to a server that begins like this.
     fn met_by(begin: fn(&mut Peer), adjust: impl FnOnce(&mut Options)) -> Result<usize, Failure> {

@@ -86,6 +86,54 @@ fn two_runs_at_once() {
     end(&mut scene, &contents, "two runs at once");
 }
 
+/// Two machines with a Maildir and a state each, on one account, both changed and both syncing.
+#[test]
+fn two_machines_at_once() {
+    let Some(dovecot) = Dovecot::shared() else { return };
+    let (mut scene, mut contents) = begin(dovecot, "two-machines");
+    let other = World::new(dovecot.port, &scene.user);
+    assert_eq!(other.sync(&[]).exit, 0, "the first pull of the other machine");
+    let roots = [scene.dir(""), other.maildir.clone()];
+    let over = AtomicBool::new(false);
+    let (delivered, runs) = std::thread::scope(|scope| {
+        let work = |nth: usize| {
+            let (root, over) = (&roots[nth], &over);
+            scope.spawn(move || reader_at_work(root, 3000 + 2000 * nth, over))
+        };
+        let at_work = [work(0), work(1)];
+        let begun = Instant::now();
+        let syncing = [&scene.world, &other].map(|world| {
+            scope.spawn(move || {
+                let mut runs = 0;
+                while begun.elapsed() < BUSY {
+                    let run = world.sync(&[]);
+                    assert!([0, 1, 75].contains(&run.exit), "{run:#?}");
+                    runs += 1;
+                }
+                runs
+            })
+        });
+        let runs: usize = syncing.map(|runs| runs.join().expect("no panic")).into_iter().sum();
+        over.store(true, Ordering::SeqCst);
+        (at_work.map(|work| work.join().expect("no panic").0), runs)
+    });
+    let added: usize = delivered.iter().map(Contents::len).sum();
+    contents.extend(delivered.into_iter().flatten());
+    // What one sent last is told by the other's next run, and the other way round.
+    for _ in 0..3 {
+        for world in [&scene.world, &other] {
+            let run = world.sync(&[]);
+            assert!([0, 1].contains(&run.exit), "{run:#?}");
+        }
+    }
+    end(&mut scene, &contents, "one machine");
+    assert_eq!(other.sync(&[]).exit, 0, "the other machine");
+    other.assert_same(&mut scene.server, "the other machine");
+    say(&format!(
+        "at once: two machines, {runs} runs beside {added} new messages and renames on both; none lost, none doubled"
+    ));
+}
+
 #[test]
 fn another_client_and_a_mail_program_at_once() {
     let Some(dovecot) = Dovecot::shared() else { return };
@@ -95,7 +143,7 @@ fn another_client_and_a_mail_program_at_once() {
     let (mut runs, mut reported) = (0, BTreeSet::new());
     let (from_client, from_reader) = std::thread::scope(|scope| {
         let client = scope.spawn(|| client_at_work(client, &over));
-        let reader = scope.spawn(|| reader_at_work(&reader, &over));
+        let reader = scope.spawn(|| reader_at_work(&reader, 3000, &over));
         let begun = Instant::now();
         while begun.elapsed() < BUSY {
             let run = scene.world.sync(&[]);
@@ -135,10 +183,10 @@ fn client_at_work(mut raw: crate::support::raw::Raw, over: &AtomicBool) -> Conte
     contents
 }
 
-/// Delivers, moves what is in `new` to `cur`, and changes flags, all by renames; how many there were.
-fn reader_at_work(root: &Path, over: &AtomicBool) -> (Contents, usize) {
+/// Delivers messages of numbers from `first` on, moves what is in `new` to `cur`, and changes flags, all by renames; how many there were.
+fn reader_at_work(root: &Path, first: usize, over: &AtomicBool) -> (Contents, usize) {
     let (mut contents, mut chance, mut renamed) = (Contents::new(), Chance::new(80), 0);
-    for number in 3000.. {
+    for number in first.. {
         if over.load(Ordering::SeqCst) {
             break;
         }
