@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use crate::say;
 use crate::scene::{Scene, Tolerance};
 use crate::support::server::Setup;
 use crate::support::world::World;
@@ -114,7 +115,9 @@ fn a_disk_that_fails_anywhere() {
     });
     let (walked, felt) = (walked.into_inner(), felt.into_inner());
     let all = crate::WALKED.fetch_add(walked, Ordering::Relaxed) + walked;
-    println!("{walked} disk faults walked, {felt} felt; {all} points by all tests so far");
+    say(&format!(
+        "faults: {walked} of the disk walked, {felt} felt; {all} points by all tests so far"
+    ));
     assert!(felt * 2 >= walked, "most must be felt: {felt} of {walked}");
 }
 fn database(scene: &Scene) -> PathBuf {

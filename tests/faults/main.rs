@@ -20,6 +20,7 @@ mod support {
     pub(crate) mod world;
 }
 
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -64,11 +65,18 @@ fn walk(setup: &Setup, tolerance: Tolerance, what: impl Fn(&When) -> Vec<What> +
     });
     let (walked, struck) = (walked.into_inner(), struck.into_inner());
     let all = WALKED.fetch_add(walked, Ordering::Relaxed) + walked;
-    println!("{walked} points walked, {struck} struck; {all} by all tests so far");
+    say(&format!(
+        "faults: {walked} points walked, {struck} struck; {all} by all tests so far"
+    ));
     assert!(
         struck * 10 >= walked * 7,
         "most faults must strike: {struck} of {walked}"
     );
+}
+
+/// Prints a line even where the test harness holds back what tests print.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 fn before(when: &When) -> bool {
@@ -203,35 +211,52 @@ fn lines_and_numbers_that_are_wrong_or_missing() {
     );
 }
 
+/// At each command, before it is executed and after.
+fn around(when: &When, what: Vec<What>) -> Vec<What> {
+    if before(when) || after(when) { what } else { vec![] }
+}
+
+fn others_at_work(setup: &Setup) {
+    walk(setup, Tolerance::LOSES_WHAT_OTHERS_EXPUNGE, |when| {
+        around(when, vec![What::unsolicited_expunge(), What::unsolicited_fetch()])
+    });
+}
+
 #[test]
 fn others_at_work_in_between() {
-    walk(&Setup::default(), Tolerance::LOSES_WHAT_OTHERS_EXPUNGE, |when| {
-        let whats = vec![What::unsolicited_expunge(), What::unsolicited_fetch()];
-        if before(when) || after(when) { whats } else { vec![] }
+    others_at_work(&Setup::default());
+}
+
+#[test]
+#[ignore = "not mended: what another client expunges before its id was ever seen stays on disk alone"]
+fn others_at_work_in_between_without_extensions() {
+    others_at_work(&Setup::bare());
+}
+
+fn a_new_validity(setup: &Setup) {
+    walk(setup, Tolerance::RETURNS_WHAT_WAS_REMOVED, |when| {
+        around(when, vec![What::bump_uid_validity()])
     });
 }
 
 #[test]
 fn a_new_validity_in_mid_run() {
-    let tolerance = Tolerance::RETURNS_WHAT_WAS_REMOVED;
-    walk(&Setup::default(), tolerance, |when| {
-        if before(when) || after(when) {
-            vec![What::bump_uid_validity()]
-        } else {
-            vec![]
-        }
-    });
+    a_new_validity(&Setup::default());
+}
+
+#[test]
+#[ignore = "not mended: what we marked ourselves counts as marked by others once the ids changed, so no EXPUNGE is sent; it is named in each run"]
+fn a_new_validity_in_mid_run_without_extensions() {
+    a_new_validity(&Setup::bare());
 }
 
 #[test]
 fn a_mailbox_vanishes_in_mid_run() {
-    walk(&Setup::default(), Tolerance::LOSES_WHAT_OTHERS_EXPUNGE, |when| {
-        if before(when) || after(when) {
-            vec![What::vanish_mailbox()]
-        } else {
-            vec![]
-        }
-    });
+    for setup in [Setup::default(), Setup::bare()] {
+        walk(&setup, Tolerance::LOSES_WHAT_OTHERS_EXPUNGE, |when| {
+            around(when, vec![What::vanish_mailbox()])
+        });
+    }
 }
 
 /// The server hangs: homing must give up by itself, and soon.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::say;
 use crate::scene::{Scene, mail};
 use crate::support::server::{Account, Fault, Point, Setup, What, When, points};
 use crate::support::world::{Run, local};
@@ -272,7 +273,7 @@ fn broken_off_anywhere() {
                 struck += survive(&scene, walked, when, &what);
             }
         }
-        println!("{walked} points walked, {struck} struck");
+        say(&format!("faults: renames: {walked} points walked, {struck} struck"));
         assert!(
             struck * 10 >= walked * 7,
             "most faults must strike: {struck} of {walked}"
