@@ -104,10 +104,9 @@ impl Migration {
             format!("{all}, {}, in {mailboxes}.", bytes(total.bytes[0]))
         };
         if total.remarked > 0 {
-            let verb = if total.remarked == 1 { "is" } else { "are" };
             let _ = write!(
                 sentence,
-                " Of {} there {verb} something to be said.",
+                " Of {} there is something to be said.",
                 plural(total.remarked, "message")
             );
         }
