@@ -15,6 +15,7 @@ mod history;
 mod identify;
 pub mod import;
 mod into;
+mod listen;
 pub mod migrate;
 mod names;
 mod observe;

@@ -3,19 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::again::Tried;
+use super::listen::{Heard, listen};
 use super::survey::{self, Candidate};
 use super::{Job, identify};
 use crate::error::{Failure, Result};
 use crate::execute::Names;
-use crate::model::{
-    Checkpoint, Envelope, Flags, Gone, Half, Id, IdSet, Mailbox, MailboxId, News, Pair, PairId, RawName, Seen, Side,
-    Since, Status,
-};
-use crate::plan::{Base, Now, Presence, Touched, View, first_sight};
+use crate::model::{Checkpoint, Envelope, Gone, Id, IdSet, MailboxId, Pair, PairId, RawName, Side, Status};
+use crate::plan::{Base, Now, Presence, Touched, View};
 use crate::state::{PendingKind, ProblemKey, State, now};
-
-/// Every mailbox is listed in full at least so often, in seconds (HAZARDS 9).
-const FULL_LISTING: i64 = 7 * 86_400;
 
 /// What was seen.
 #[derive(Default)]
@@ -32,19 +27,6 @@ pub(super) struct Observation {
     pub base: Base,
     /// Some mailboxes in scope were only looked at (`--mailbox`).
     pub narrowed: bool,
-}
-
-/// What happened in one mailbox of one side.
-#[derive(Default)]
-struct Heard {
-    added: IdSet,
-    /// Paired messages whose flags differ from what the base has for that side.
-    flags: HashMap<Id, Flags>,
-    /// Paired messages that were told with the flags of the base.
-    as_base: IdSet,
-    removed: IdSet,
-    complete: Option<Checkpoint>,
-    failure: Option<Failure>,
 }
 
 impl Observation {
@@ -135,176 +117,6 @@ pub(super) fn still_the_same(job: &Job<'_>, seen: &Observation) -> Result<[bool;
                     before.is_none_or(|before| before == listed.status.as_ref())
                 })
     }))
-}
-
-/// Asks both sides for their changes at once.
-fn listen(
-    job: &Job<'_>,
-    candidates: &[Candidate],
-    seen: &mut Observation,
-) -> Result<HashMap<(MailboxId, Side), Heard>> {
-    let mut questions: [Vec<Since>; 2] = Default::default();
-    for candidate in candidates {
-        for side in Side::BOTH {
-            questions[side as usize].extend(question(job, candidate, side, seen)?);
-        }
-    }
-    let [left, right] = &questions;
-    let (left, right) = job
-        .pace
-        .both(|| hear(job, Side::Left, left), || hear(job, Side::Right, right));
-    let mut heard = right?;
-    heard.extend(left?);
-    Ok(heard)
-}
-
-/// What to ask a side about a mailbox; `None` when there is nothing to ask.
-fn question(job: &Job<'_>, candidate: &Candidate, side: Side, seen: &mut Observation) -> Result<Option<Since>> {
-    let key = (candidate.id, side);
-    let (Presence::There, Some(listed)) = (candidate.at[side as usize], &candidate.listed[side as usize]) else {
-        return Ok(None);
-    };
-    if let Some(status) = &listed.status {
-        seen.statuses.insert(key, status.clone());
-    }
-    let place = candidate.places[side as usize].as_ref();
-    let checkpoint = place.and_then(|place| place.checkpoint.clone());
-    if let Some(next_id) = checkpoint.as_ref().and_then(|checkpoint| checkpoint.next_id) {
-        seen.next_ids.insert(key, next_id);
-    }
-    let due = place
-        .and_then(|place| place.listed)
-        .is_none_or(|at| now() - at > FULL_LISTING);
-    let untouched = match (&listed.status, &checkpoint) {
-        (Some(status), Some(checkpoint)) => job.stores[side as usize].untouched(status, checkpoint),
-        _ => false,
-    };
-    if untouched && !due {
-        return Ok(None);
-    }
-    if due {
-        seen.listed_in_full.insert(key);
-    }
-    let mailbox = Mailbox {
-        id: candidate.id,
-        raw: listed.raw.clone(),
-    };
-    // Ids under no known validity are void as soon as the mailbox is opened.
-    let known = checkpoint
-        .as_ref()
-        .map_or(Ok(IdSet::new()), |_| job.state.known_ids(candidate.id, side))?;
-    Ok(Some(Since {
-        mailbox,
-        checkpoint,
-        known,
-        full: due,
-    }))
-}
-
-fn hear(job: &Job<'_>, side: Side, questions: &[Since]) -> Result<HashMap<(MailboxId, Side), Heard>> {
-    let mut heard: HashMap<(MailboxId, Side), Heard> = questions
-        .iter()
-        .map(|since| ((since.mailbox.id, side), Heard::default()))
-        .collect();
-    let validities: HashMap<MailboxId, Option<u64>> = questions
-        .iter()
-        .map(|since| (since.mailbox.id, since.checkpoint.as_ref().map(|c| c.validity)))
-        .collect();
-    if questions.is_empty() {
-        return Ok(heard);
-    }
-    let mut broken = Ok(());
-    job.stores[side as usize].changes(questions, &mut |(mailbox, news): News| {
-        if let Some(heard) = heard.get_mut(&(mailbox, side)) {
-            let taken = take_in(job.state, mailbox, side, validities[&mailbox], heard, news);
-            if broken.is_ok() {
-                broken = taken;
-            }
-        }
-    })?;
-    broken?;
-    Ok(heard)
-}
-
-fn take_in(
-    state: &State,
-    mailbox: MailboxId,
-    side: Side,
-    validity: Option<u64>,
-    heard: &mut Heard,
-    news: Seen,
-) -> Result<()> {
-    match news {
-        Seen::Opened {
-            validity: now,
-            identity,
-            ..
-        } => {
-            if let Some(identity) = identity {
-                state.confirm_identity(mailbox, side, &identity)?;
-            }
-            if validity != Some(now) {
-                state.void_ids(mailbox, side)?;
-                if validity.is_some() {
-                    // What was noted about the old ids proves nothing any more.
-                    state.close_intents(mailbox)?;
-                }
-            }
-            state.set_validity(mailbox, side, now)?;
-        }
-        Seen::Added(ids) => heard.added = heard.added.union(&there_again(state, mailbox, side, ids)?),
-        Seen::Flags(flags) => flags_that_differ(state, mailbox, side, flags, heard)?,
-        Seen::Removed(ids) => heard.removed = heard.removed.union(&ids),
-        Seen::Complete(checkpoint) => heard.complete = Some(checkpoint),
-        Seen::Partial(failure) => heard.failure = Some(failure),
-    }
-    Ok(())
-}
-
-/// Of messages told as new: those that are. The others are paired, were gone, and are there again.
-fn there_again(state: &State, mailbox: MailboxId, side: Side, mut ids: IdSet) -> Result<IdSet> {
-    for pair in state.pairs_by_ids(mailbox, side, &ids)? {
-        if let Some(id) = pair.half(side).id {
-            ids.remove(id);
-        }
-        if pair.half(side).gone != Gone::No {
-            state.set_gone(pair.id, side, Gone::No)?;
-        }
-    }
-    Ok(ids)
-}
-
-/// Merges a listing, ascending by id, with the base.
-fn flags_that_differ(
-    state: &State,
-    mailbox: MailboxId,
-    side: Side,
-    listing: Vec<(Id, Flags)>,
-    heard: &mut Heard,
-) -> Result<()> {
-    let ids: IdSet = listing.iter().map(|(id, _)| *id).collect();
-    let mut listing: HashMap<Id, Flags> = listing.into_iter().collect();
-    for mut pair in state.pairs_by_ids(mailbox, side, &ids)? {
-        let half = &mut pair.halves[side as usize];
-        let Some((id, flags)) = half.id.and_then(|id| listing.remove_entry(&id)) else {
-            continue;
-        };
-        if half.unseen {
-            let half_now = Half {
-                flags: first_sight(&half.flags, &flags),
-                unseen: false,
-                ..half.clone()
-            };
-            *half = half_now;
-            state.set_half(pair.id, side, &pair.halves[side as usize])?;
-        }
-        if pair.half(side).flags == flags {
-            heard.as_base.insert(id);
-        } else {
-            heard.flags.insert(id, flags);
-        }
-    }
-    Ok(())
 }
 
 /// A mailbox that could not be read is left alone, and with it all removals of its side.
