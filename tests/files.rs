@@ -229,4 +229,12 @@ fn what_is_asked_for_wrongly_is_refused() {
     assert_eq!(home.run(&["export", "a", "--to", "out"]).0, 2);
     assert!(!home.path().join("out/A.mbox").exists());
     assert_eq!(home.run(&["export", "a", "--to", "out", "--mailbox", "A"]).0, 0);
+    // Where nothing was synced yet, the advice is not about mailboxes.
+    fs::remove_dir_all(home.path().join("Mail")).unwrap();
+    let (exit, account) = home.run(&["export", "a", "--to", "empty"]);
+    assert_eq!(exit, 2, "{account:#}");
+    assert!(
+        account.to_string().contains("there is no mail on disk yet"),
+        "{account:#}"
+    );
 }

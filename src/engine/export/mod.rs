@@ -105,8 +105,18 @@ fn write(job: &Export<'_>, held: &Held, report: &mut AccountReport) -> Result<()
     }
     let mailboxes: Vec<Mailbox> = all.into_iter().filter(|mailbox| job.wants(&mailbox.path)).collect();
     if mailboxes.is_empty() {
-        let what = "there is no such mailbox";
-        return Err(Failure::account(Kind::Usage, what).hint("leave --mailbox out, or look at another time with --at"));
+        let (what, hint) = if job.only.is_empty() {
+            (
+                "there is no mail on disk yet",
+                "`homing sync` or `homing backup` brings it there",
+            )
+        } else {
+            (
+                "there is no such mailbox",
+                "leave --mailbox out, or look at another time with --at",
+            )
+        };
+        return Err(Failure::account(Kind::Usage, what).hint(hint));
     }
     let place = Place::new(&job.to, job.format);
     for mailbox in &mailboxes {
