@@ -228,6 +228,23 @@ pub enum Landing {
     Queued,
 }
 
+impl Landing {
+    /// The reading side's answer, if it is the one to answer.
+    pub fn answer(self, head: Head, identity: Identity) -> Option<Done> {
+        match self {
+            Self::Here(id, flags) => Some(Done::Landed {
+                head,
+                identity,
+                id: Some(id),
+                validity: None,
+                flags,
+            }),
+            Self::Met(id) => Some(Done::Met { head, identity, id }),
+            Self::Queued => None,
+        }
+    }
+}
+
 /// What went over the wire, for reports and benchmarks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wire {

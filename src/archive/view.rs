@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::only_read::tell;
 use crate::state::{Archived, State, Then};
-use crate::store::{Depth, Done, Head, Landing, Outcome, ReadJob, Sink, Source, Stop, Target};
+use crate::store::{Depth, Done, Head, Outcome, ReadJob, Sink, Source, Stop, Target};
 
 /// So much of a message is looked at for its Message-ID, in bytes.
 const HEADER: u64 = 256 * 1024;
@@ -234,17 +234,7 @@ impl View {
         };
         let sink = self.pour(&message, || into.begin(job, &head).map(Digesting::new))?;
         let (sink, identity) = sink.end();
-        Ok(match sink.finish(&identity)? {
-            Landing::Here(id, flags) => Some(Done::Landed {
-                head,
-                identity,
-                id: Some(id),
-                validity: None,
-                flags,
-            }),
-            Landing::Met(id) => Some(Done::Met { head, identity, id }),
-            Landing::Queued => None,
-        })
+        Ok(sink.finish(&identity)?.answer(head, identity))
     }
 }
 

@@ -23,7 +23,7 @@ use crate::model::{
     Status, Survey, Token,
 };
 use crate::only_read::tell;
-use crate::store::{Depth, Done, Head, Landing, Outcome, ReadJob, Source, Stop, Target};
+use crate::store::{Depth, Done, Head, Outcome, ReadJob, Source, Stop, Target};
 
 /// Messages that wait to be told.
 const WAITING: usize = 256;
@@ -197,17 +197,7 @@ impl Entry {
         let mut sink = into.begin(job, &head)?;
         let identity = self.pour(|piece| sink.write_all(piece))?;
         head.size = identity.size;
-        Ok(match sink.finish(&identity)? {
-            Landing::Here(id, flags) => Some(Done::Landed {
-                head,
-                identity,
-                id: Some(id),
-                validity: None,
-                flags,
-            }),
-            Landing::Met(id) => Some(Done::Met { head, identity, id }),
-            Landing::Queued => None,
-        })
+        Ok(sink.finish(&identity)?.answer(head, identity))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::error::{Failure, Reach, Result, Retry};
 use crate::identity::Digester;
 use crate::lines::ToCanonical;
 use crate::model::{Envelope, IdSet, Identity, InternalDate, Mailbox};
-use crate::store::{Done, Head, Landing, Outcome, ReadJob, Target};
+use crate::store::{Done, Head, Outcome, ReadJob, Target};
 
 /// What is in memory of a message at a time.
 const PIECE: usize = 64 * 1024;
@@ -232,17 +232,7 @@ fn read_one(job: &ReadJob, reader: &mut Reader, row: &mut FileRow, into: &dyn Ta
     head.size = identity.size;
     let landing = sink.finish(&identity)?;
     note(row, &open.meta, &identity);
-    Ok(match landing {
-        Landing::Here(id, flags) => Some(Done::Landed {
-            head,
-            identity,
-            id: Some(id),
-            validity: None,
-            flags,
-        }),
-        Landing::Met(id) => Some(Done::Met { head, identity, id }),
-        Landing::Queued => None,
-    })
+    Ok(landing.answer(head, identity))
 }
 
 /// The internal date of a file: its modification time in whole seconds.
