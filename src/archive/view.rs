@@ -8,11 +8,10 @@ use crate::error::{Failure, Result, Retry};
 use crate::maildir::files::{Files, MessageFile};
 use crate::maildir::{self, LayoutChoice, Maildir};
 use crate::model::{
-    Checkpoint, Envelope, IdSet, Listed, Mailbox, MailboxId, MailboxPath, News, RawName, Seen, Since, Status, Survey,
-    Token,
+    Checkpoint, Envelope, IdSet, Listed, Mailbox, MailboxId, News, RawName, Seen, Since, Status, Survey, Token,
 };
 use crate::only_read::tell;
-use crate::state::{Archived, State, Then};
+use crate::state::{Archived, MailboxThen, State, Then};
 use crate::store::{Depth, Done, Head, Outcome, ReadJob, Sink, Source, Stop, Target};
 
 /// So much of a message is looked at for its Message-ID, in bytes.
@@ -86,7 +85,7 @@ impl View {
     }
 
     /// The mailboxes that there were.
-    pub fn mailboxes(&self) -> Result<Vec<(MailboxId, MailboxPath)>> {
+    pub fn mailboxes(&self) -> Result<Vec<MailboxThen>> {
         self.state.mailboxes_at(self.run)
     }
 
@@ -154,9 +153,9 @@ impl View {
         let known = self.mailboxes()?;
         let found = known
             .into_iter()
-            .find(|(_, path)| path.to_text().as_bytes() == raw.as_bytes());
+            .find(|mailbox| mailbox.path.to_text().as_bytes() == raw.as_bytes());
         found
-            .map(|(id, _)| id)
+            .map(|mailbox| mailbox.id)
             .ok_or_else(|| Failure::mailbox("the archive did not have this mailbox then"))
     }
 
@@ -271,15 +270,15 @@ impl std::io::Write for Digesting {
 
 impl Source for View {
     fn survey(&self) -> Result<Survey> {
-        let listed = self.mailboxes()?.into_iter().map(|(id, path)| {
+        let listed = self.mailboxes()?.into_iter().map(|mailbox| {
             Ok(Listed {
-                raw: RawName::new(path.to_text()),
-                roles: Vec::new(),
+                raw: RawName::new(mailbox.path.to_text()),
+                roles: mailbox.role.into_iter().collect(),
                 selectable: true,
                 status: Some(Token(format!("#{}", self.run))),
                 identity: None,
-                messages: Some(self.messages(id)?.len()),
-                path,
+                messages: Some(self.messages(mailbox.id)?.len()),
+                path: mailbox.path,
             })
         });
         Ok(Survey {

@@ -13,6 +13,9 @@ use crate::report::{Job, Report};
 /// The messages go into an account on a server or into a Maildir, with their mailboxes, flags and dates. What is there
 /// already is recognised by its content: only what is missing is added, and nothing is ever removed. It can be stopped at
 /// any moment and run again.
+///
+/// On a server, a mailbox goes where `map` says, else to the one of the same role (Sent, Trash), else to the one of the same
+/// name. One that is made gets its role where the server allows it, and what was subscribed to is subscribed to again.
 #[derive(Debug, clap::Args)]
 pub struct Restore {
     /// The account whose archive it is

@@ -86,6 +86,7 @@ impl Finished {
 
     /// What was done and then looked at again: what was in doubt is as `next` found it.
     fn and_then(self, next: Self) -> Self {
+        let roles = next.roles;
         let (
             mut plan,
             Outcome {
@@ -116,6 +117,7 @@ impl Finished {
                 tainted,
                 stopped: next.outcome.stopped,
             },
+            roles,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::account::settle;
 use super::footing::{self, Holder, Owner};
 use super::names::AccountNames;
 use super::server::imap_options;
-use super::{Event, Finished, Job, courtesy, summary};
+use super::{Event, Finished, Job, courtesy, filing, summary};
 use crate::account::Account;
 use crate::archive::{Archive, COMMAND};
 use crate::error::{Failure, Kind, Result};
@@ -75,7 +75,7 @@ fn attempt(job: &Backup<'_>, report: &mut AccountReport) -> Result<()> {
         ..imap_options(account, job.states, &job.stop)
     });
     let names = AccountNames::new(account, &[]);
-    let (finished, result) = super::run(&Job {
+    let job_of_engine = Job {
         state: &state,
         stores: [&left, &right],
         naming: &names,
@@ -89,12 +89,18 @@ fn attempt(job: &Backup<'_>, report: &mut AccountReport) -> Result<()> {
         stop: job.stop.clone(),
         pace: Pace::AtOnce,
         watch: job.watch,
-    });
+    };
+    let lost = filing::lost(&state)?;
+    let (mut finished, mut result) = super::run(&job_of_engine);
+    if result.is_ok() {
+        result = filing::file_away(&job_of_engine, &lost, &mut finished);
+    }
     summary::fill(report, &state, account, &finished, job.dry_run)?;
     settle(&state, &right, (&finished, result), &job.stop, job.dry_run, report)?;
     if job.dry_run {
         return Ok(());
     }
+    tell_of_mailboxes(&state, &right, &finished)?;
     let noted = end(&state, run, &finished, report)?;
     if finished.plan.steps.iter().any(|step| !step.action.is_note()) {
         footing.end(&state, &root, owner, run)?;
@@ -125,6 +131,18 @@ pub(super) fn open(archive: &Archive, state: &Arc<State>, number: u32, read_only
         ..maildir::Options::new(archive.mail(), archive.gone())
     };
     Maildir::new(options, Arc::clone(state) as Arc<dyn maildir::index::FileIndex>)
+}
+
+/// Notes what the server says of its mailboxes besides their names. Subscriptions that it does not tell stay as they were.
+fn tell_of_mailboxes(state: &State, right: &Imap, finished: &Finished) -> Result<()> {
+    let subscribed = right.subscriptions().ok();
+    for row in state.mailboxes()? {
+        state.tell_role(row.id, finished.roles.get(&row.id).copied())?;
+        if let (Some(subscribed), Some(place)) = (&subscribed, &row.places[1]) {
+            state.tell_subscribed(row.id, subscribed.contains(&place.raw))?;
+        }
+    }
+    Ok(())
 }
 
 /// Notes what the run made of the account, if it came to its end; returns how much that was.

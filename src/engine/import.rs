@@ -116,18 +116,18 @@ impl Import<'_> {
         told: &Told<'_>,
         report: &mut AccountReport,
     ) -> Result<()> {
-        let names = Names::of(self, mailboxes);
         let pouring = Pouring {
             to: &self.to,
             command: "import",
             states: self.states,
             scratch: self.states,
             after_death: false,
+            subscribed: &BTreeSet::new(),
             dry_run: self.dry_run,
             stop: &self.stop,
             watch: self.watch,
         };
-        pouring.pour(left, &names, told, report)
+        pouring.pour(left, &|_| Ok(Box::new(Names::of(self, mailboxes))), told, report)
     }
 
     /// A Maildir is not imported into itself.

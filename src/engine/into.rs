@@ -1,17 +1,19 @@
 //! Carries over what is missing, into an account or a Maildir, from a source that is only read: for `restore` and `import`.
 //! Nothing has to be remembered, since what is there already is known by its content.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::server::imap_options;
 use super::summary::{self, Voice};
-use super::{Event, Job, Naming, observe};
+use super::{Event, Job, Naming, observe, subscriptions};
 use crate::account::Account;
 use crate::error::{Failure, Kind, Result};
 use crate::imap::Imap;
 use crate::maildir::{self, Maildir};
+use crate::model::{MailboxPath, RawName};
 use crate::pace::Pace;
 use crate::plan::{Adoption, Policy};
 use crate::report::AccountReport;
@@ -39,6 +41,8 @@ pub(super) struct Pouring<'a> {
     pub(super) scratch: &'a Path,
     /// One that did the same was killed: a server may still be at work for it.
     pub(super) after_death: bool,
+    /// Mailboxes that mail programs are to show there, by the source's names.
+    pub(super) subscribed: &'a BTreeSet<MailboxPath>,
     /// Only look and plan.
     pub(super) dry_run: bool,
     /// Set when the user asked to stop.
@@ -47,12 +51,15 @@ pub(super) struct Pouring<'a> {
     pub(super) watch: &'a (dyn Fn(Event<'_>) + Sync),
 }
 
+/// Names for the mailboxes of the source in a store, which can be asked what it has.
+pub(super) type Meet<'a> = dyn Fn(&dyn Store) -> Result<Box<dyn Naming + 'a>> + 'a;
+
 impl Pouring<'_> {
     /// Does it. What is among the report's problems stays there, last.
     pub(super) fn pour(
         &self,
         left: &dyn Store,
-        names: &dyn Naming,
+        meet: &Meet<'_>,
         voice: &dyn Voice,
         report: &mut AccountReport,
     ) -> Result<()> {
@@ -61,11 +68,12 @@ impl Pouring<'_> {
         let state = Arc::new(State::open(&database, Purpose::Run)?);
         observe::note_agreement(&state)?;
         let run = state.begin_run(self.command)?;
-        let run_to = |right: &dyn Store| {
-            super::run(&Job {
+        let run_to = |right: &dyn Store| -> Result<_> {
+            let names = meet(right)?;
+            Ok(super::run(&Job {
                 state: &state,
                 stores: [left, right],
-                naming: names,
+                naming: &*names,
                 policy: Policy::RESTORE,
                 empty_guard: 0,
                 max_delete_percent: 100,
@@ -76,15 +84,19 @@ impl Pouring<'_> {
                 stop: self.stop.clone(),
                 pace: Pace::AtOnce,
                 watch: self.watch,
-            })
+            }))
         };
+        let mut refused = Vec::new();
         let (finished, result, wire) = match self.to {
             To::Account(account) => {
                 let right = Imap::new(imap_options(account, self.states, self.stop));
                 if self.after_death {
                     right.calm_down()?;
                 }
-                let (finished, result) = run_to(&right);
+                let (finished, result) = run_to(&right)?;
+                if result.is_ok() && !finished.outcome.stopped && !self.dry_run {
+                    refused = subscriptions::subscribe(&right, &self.to_subscribe(&state)?)?;
+                }
                 (finished, result, right.wire())
             }
             To::Directory(root) => {
@@ -94,14 +106,14 @@ impl Pouring<'_> {
                     ..maildir::Options::new(root, scratch.path().join("attic"))
                 };
                 let right = Maildir::new(options, Arc::clone(&state) as Arc<dyn maildir::index::FileIndex>);
-                let (finished, result) = run_to(&right);
+                let (finished, result) = run_to(&right)?;
                 (finished, result, Wire::default())
             }
         };
         report.wire = wire;
         let found = std::mem::take(&mut report.problems);
         summary::fill(report, &state, voice, &finished, self.dry_run)?;
-        report.problems.extend(found);
+        report.problems.extend(found.into_iter().chain(refused));
         let stopped = self.stop.load(Ordering::Relaxed);
         report.error = if stopped && (finished.outcome.stopped || result.is_err()) {
             Some(summary::stopped(&finished))
@@ -109,6 +121,15 @@ impl Pouring<'_> {
             result.err()
         };
         Ok(())
+    }
+
+    /// What it is to subscribe to, by its own names.
+    fn to_subscribe(&self, state: &State) -> Result<Vec<RawName>> {
+        let rows = state.mailboxes()?.into_iter();
+        Ok(rows
+            .filter(|row| self.subscribed.contains(&row.path))
+            .filter_map(|row| Some(row.places[1].as_ref()?.raw.clone()))
+            .collect())
     }
 
     fn scratch(&self) -> Result<tempfile::TempDir> {

@@ -10,12 +10,14 @@ pub mod books;
 mod contents;
 mod courtesy;
 pub mod export;
+mod filing;
 mod footing;
 mod history;
 mod identify;
 pub mod import;
 mod into;
 mod listen;
+mod meeting;
 pub mod migrate;
 mod names;
 mod observe;
@@ -24,6 +26,7 @@ mod quiet;
 mod renames;
 pub mod restore;
 mod server;
+mod subscriptions;
 mod summary;
 mod survey;
 mod twins;
@@ -33,7 +36,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Failure, Result, Retry};
 use crate::execute::{self, Outcome, Scene, Spell};
-use crate::model::{MailboxPath, Role, Side};
+use crate::model::{MailboxId, MailboxPath, Role, Side};
 use crate::pace::Pace;
 use crate::plan::{self, Adoption, Input, Limits, Plan, Policy};
 use crate::state::{ProblemKey, State, now};
@@ -116,6 +119,8 @@ pub struct Finished {
     pub plan: Plan,
     /// What was done.
     pub outcome: Outcome,
+    /// What the mailboxes are for, where a side told.
+    pub roles: BTreeMap<MailboxId, Role>,
 }
 
 /// Does a job. `Err` means that the account could not go on; what was done until then is in the books and in the result.
@@ -132,6 +137,8 @@ fn steps(job: &Job<'_>, tried: &Tried, finished: &mut Finished) -> Result<()> {
         finished.outcome.paired += execute::recover(job.state, job.stores, &names)?;
     }
     let mut seen = observe::observe(job, tried)?;
+    let roles = seen.names.iter().filter_map(|(id, names)| Some((*id, names.role?)));
+    finished.roles = roles.collect();
     let input = input(job, &mut seen)?;
     finished.plan = plan::plan(&input);
     let gaps = plan::gaps(&input, &finished.plan);

@@ -88,9 +88,11 @@ fn names(candidate: &Candidate) -> Names {
             .filter(|listed| there && listed.selectable)
             .map(|listed| listed.raw.clone())
     });
+    let mut roles = candidate.listed.iter().flatten().flat_map(|listed| &listed.roles);
     Names {
         path: candidate.path.clone(),
         raw,
+        role: roles.find(|role| !role.is_view()).copied(),
     }
 }
 

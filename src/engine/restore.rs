@@ -8,18 +8,19 @@ use std::time::Duration;
 pub use super::into::To;
 
 use super::into::Pouring;
-use super::{Event, Naming, backup};
+use super::{Event, Naming, backup, meeting};
 use crate::account::Account;
 use crate::archive::Archive;
 use crate::archive::view::View;
 use crate::archive::when::When;
-use crate::config::patterns::Pattern;
+use crate::config::map::NameMap;
+use crate::config::patterns::{Pattern, Scope};
 use crate::error::{Failure, Kind, Result, Retry, clean};
 use crate::model::{IdSet, MailboxId, MailboxPath, Role};
 use crate::only_read::OnlyRead;
 use crate::report::{AccountReport, Problem};
-use crate::state::{Lock, State};
-use crate::store::Stop;
+use crate::state::{Lock, MailboxThen, State};
+use crate::store::{Stop, Store};
 
 /// What `restore` asks for.
 pub struct Restore<'a> {
@@ -62,21 +63,24 @@ fn attempt(job: &Restore<'_>, report: &mut AccountReport) -> Result<()> {
     let books = archive.books(&db)?;
     let run = books.run_at(job.at)?;
     let view = |only| View::new(archive.clone(), Arc::clone(&books.state), run, only, job.stop.clone());
-    let names = Names::of(job, &view(None))?;
-    let only = job.message.map(|id| names.messages(&view(None), id)).transpose()?;
+    let wanted = Wanted::of(job, &view(None))?;
+    let only = job.message.map(|id| wanted.messages(&view(None), id)).transpose()?;
     let left = OnlyRead(view(only));
-    names.note_pruned(&books.state, run, report)?;
+    wanted.note_pruned(&books.state, run, report)?;
     let pouring = Pouring {
         to: &job.to,
         command: COMMAND,
         states: job.states,
         scratch: &job.states.join(&job.account.name),
         after_death: job.clear_up()?,
+        subscribed: &wanted.subscribed,
         dry_run: job.dry_run,
         stop: &job.stop,
         watch: job.watch,
     };
-    pouring.pour(&left, &names, job.account, report)
+    let meet =
+        |right: &dyn Store| -> Result<Box<dyn Naming>> { Ok(Box::new(Names::meet(job, &wanted, &left, right)?)) };
+    pouring.pour(&left, &meet, job.account, report)
 }
 
 const COMMAND: &str = "restore";
@@ -113,38 +117,34 @@ impl Restore<'_> {
     }
 }
 
-/// What mailboxes are called where the mail goes, and which of them are asked for.
-struct Names<'a> {
-    to: Option<&'a Account>,
+/// The mailboxes that are asked for.
+struct Wanted {
     /// By the archive's names.
-    wanted: BTreeSet<MailboxPath>,
+    paths: BTreeSet<MailboxPath>,
     numbers: Vec<MailboxId>,
+    /// Those that mail programs showed then.
+    subscribed: BTreeSet<MailboxPath>,
 }
 
-impl<'a> Names<'a> {
-    fn of(job: &Restore<'a>, view: &View) -> Result<Self> {
-        let is_wanted = |path: &MailboxPath| {
-            let on_server = job.account.map.to_right(path);
-            job.only.is_empty() || job.only.iter().any(|pattern| pattern.matches(&on_server, &[]))
+impl Wanted {
+    fn of(job: &Restore<'_>, view: &View) -> Result<Self> {
+        let is_wanted = |then: &MailboxThen| {
+            let on_server = job.account.map.to_right(&then.path);
+            let roles: Vec<Role> = then.role.into_iter().collect();
+            job.only.is_empty() || job.only.iter().any(|pattern| pattern.matches(&on_server, &roles))
         };
-        let wanted: Vec<_> = view
-            .mailboxes()?
-            .into_iter()
-            .filter(|(_, path)| is_wanted(path))
-            .collect();
+        let wanted: Vec<_> = view.mailboxes()?.into_iter().filter(is_wanted).collect();
         if wanted.is_empty() {
             let what = "the archive had no such mailbox then";
             return Err(
                 Failure::account(Kind::Usage, what).hint("leave --mailbox out, or look at another time with --at")
             );
         }
+        let shown = wanted.iter().filter(|then| then.subscribed);
         Ok(Self {
-            to: match &job.to {
-                To::Account(account) => Some(account),
-                To::Directory(_) => None,
-            },
-            numbers: wanted.iter().map(|(id, _)| *id).collect(),
-            wanted: wanted.into_iter().map(|(_, path)| path).collect(),
+            numbers: wanted.iter().map(|then| then.id).collect(),
+            subscribed: shown.map(|then| then.path.clone()).collect(),
+            paths: wanted.into_iter().map(|then| then.path).collect(),
         })
     }
 
@@ -184,9 +184,34 @@ impl<'a> Names<'a> {
     }
 }
 
-impl Naming for Names<'_> {
-    fn includes(&self, right: &MailboxPath, _: &[Role]) -> bool {
-        self.wanted.contains(&self.to_left(right))
+/// What mailboxes are called where the mail goes. All of the archive's have a name there, so that one has the same whichever
+/// others are asked for.
+struct Names {
+    all: meeting::Names,
+    wanted: BTreeSet<MailboxPath>,
+}
+
+impl Names {
+    fn meet(job: &Restore<'_>, wanted: &Wanted, left: &dyn Store, right: &dyn Store) -> Result<Self> {
+        let (every, as_it_is) = (Scope::default(), NameMap::default());
+        let rules = meeting::Rules {
+            scope: &every,
+            from: &as_it_is,
+            to: match &job.to {
+                To::Account(account) => &account.map,
+                To::Directory(_) => &as_it_is,
+            },
+        };
+        Ok(Self {
+            all: meeting::Names::meet(&rules, &[left.survey()?, right.survey()?], &[]),
+            wanted: wanted.paths.clone(),
+        })
+    }
+}
+
+impl Naming for Names {
+    fn includes(&self, _: &MailboxPath, _: &[Role]) -> bool {
+        true
     }
 
     fn acts_on(&self, _: &MailboxPath, _: &[Role]) -> bool {
@@ -194,12 +219,18 @@ impl Naming for Names<'_> {
     }
 
     fn to_left(&self, right: &MailboxPath) -> MailboxPath {
-        self.to
-            .map_or_else(|| right.clone(), |account| account.map.to_left(right))
+        self.all.to_left(right)
     }
 
     fn to_right(&self, left: &MailboxPath) -> MailboxPath {
-        self.to
-            .map_or_else(|| left.clone(), |account| account.map.to_right(left))
+        self.all.to_right(left)
+    }
+
+    fn meets_right(&self, right: &MailboxPath) -> bool {
+        self.all.meets_right(right) && self.meets_left(&self.all.to_left(right))
+    }
+
+    fn meets_left(&self, left: &MailboxPath) -> bool {
+        self.wanted.contains(left)
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn names(state: &State) -> Result<BTreeMap<MailboxId, Names>> {
                 Names {
                     raw: [name(&row.places[0]), name(&row.places[1])],
                     path: row.path,
+                    role: None,
                 },
             )
         })

@@ -253,11 +253,8 @@ impl Executor<'_> {
                 (Action::CreateMailbox { .. }, _) => {
                     let path = (self.scene.spell)(&step.path, side);
                     made = Some(path.clone());
-                    WriteJob::Create {
-                        ticket,
-                        path,
-                        role: None,
-                    }
+                    let role = self.role(id);
+                    WriteJob::Create { ticket, path, role }
                 }
                 (Action::DeleteMailbox { .. }, Some(mailbox)) if !self.blocked.contains(&id) => {
                     WriteJob::Delete { ticket, mailbox }

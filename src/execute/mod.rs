@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Reach, Result, Retry};
-use crate::model::{Envelope, Gone, Id, IdSet, Mailbox, MailboxId, MailboxPath, RawName, Side};
+use crate::model::{Envelope, Gone, Id, IdSet, Mailbox, MailboxId, MailboxPath, RawName, Role, Side};
 use crate::pace::Pace;
 use crate::plan::{Action, Phase, Plan, Policy, Step};
 use crate::report::Counts;
@@ -70,6 +70,8 @@ pub struct Names {
     pub path: MailboxPath,
     /// By each side's store; `None` where it does not have it.
     pub raw: [Option<RawName>; 2],
+    /// What it is for, where a side tells.
+    pub role: Option<Role>,
 }
 
 impl Names {
@@ -194,6 +196,11 @@ impl Executor<'_> {
     /// The mailbox in the terms of a side; `None` where that side does not have it.
     fn mailbox(&self, id: MailboxId, side: Side) -> Option<Mailbox> {
         self.scene.names.get(&id)?.mailbox(id, side)
+    }
+
+    /// What the mailbox is for, where a side tells.
+    fn role(&self, id: MailboxId) -> Option<Role> {
+        self.scene.names.get(&id)?.role
     }
 
     /// Records that something could not be done. What reaches the account is told once, not for each of its messages; what

@@ -51,7 +51,7 @@ impl Executor<'_> {
         let left = self.scene.names.get(&mailbox).map(|names| names.path.clone());
         match left.and_then(|left| (self.scene.instead)(&left, refused)) {
             Some(path) => {
-                let (ticket, role) = (Ticket(jobs.len() as u64), None);
+                let (ticket, role) = (Ticket(jobs.len() as u64), self.role(mailbox));
                 about.push((mailbox, path.clone()));
                 jobs.push(WriteJob::Create { ticket, path, role });
                 Ok(())

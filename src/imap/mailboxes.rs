@@ -13,7 +13,7 @@ use super::survey;
 use super::wire::Keep;
 use super::write::{ATTEMPTS, Answers};
 use crate::error::{Failure, Result, Retry};
-use crate::model::{IdSet, MailboxPath, RawName};
+use crate::model::{IdSet, MailboxPath, RawName, Role};
 use crate::store::{Done, Ticket, WriteJob};
 
 /// So many mailboxes are created in one round trip.
@@ -43,34 +43,42 @@ fn answer(ticket: Ticket, outcome: Attempt, answers: &Answers) -> Result<()> {
     outcome
 }
 
-/// Creates mailboxes, the first time all in one round trip. One that is refused is tried again alone, with the levels
-/// above it.
-pub(super) fn create_some(
-    account: &Account,
-    conn: &mut Conn,
-    wanted: &[(Ticket, MailboxPath)],
-    answers: &Answers,
-) -> Result<()> {
+/// A mailbox to create.
+pub(super) struct Wanted {
+    /// Under which number it is answered.
+    pub(super) ticket: Ticket,
+    /// Its decoded name.
+    pub(super) path: MailboxPath,
+    /// What it is for.
+    pub(super) role: Option<Role>,
+}
+
+/// Creates mailboxes, the first time all in one round trip. One that is refused is tried again alone, without its role and
+/// with the levels above it.
+pub(super) fn create_some(account: &Account, conn: &mut Conn, wanted: &[Wanted], answers: &Answers) -> Result<()> {
     let mut outcome = Ok(());
     let tried = spelling(account, conn).and_then(|spelling| {
-        let names: Vec<RawName> = wanted.iter().filter_map(|(_, path)| spelling.name(path).ok()).collect();
+        let names: Vec<_> = wanted
+            .iter()
+            .filter_map(|wanted| Some((spelling.name(&wanted.path).ok()?, wanted.role)))
+            .collect();
         Ok((try_create(conn, &names)?, spelling))
     });
     match tried {
         Err(lost) => {
-            for (ticket, _) in wanted {
-                outcome = answer(*ticket, Err(lost.clone()), answers);
+            for wanted in wanted {
+                outcome = answer(wanted.ticket, Err(lost.clone()), answers);
             }
         }
         Ok((tried, spelling)) => {
             let mut tried = tried.into_iter();
-            for (ticket, path) in wanted {
-                let attempt = match (spelling.name(path), &outcome) {
-                    (Err(why), _) => Ok(Err(unspeakable(path, &why))),
-                    (Ok(raw), Ok(())) => created(account, conn, &spelling, path, raw, tried.next()),
+            for wanted in wanted {
+                let attempt = match (spelling.name(&wanted.path), &outcome) {
+                    (Err(why), _) => Ok(Err(unspeakable(&wanted.path, &why))),
+                    (Ok(raw), Ok(())) => created(account, conn, &spelling, &wanted.path, raw, tried.next()),
                     (Ok(_), Err(lost)) => Err(Failure::clone(lost)),
                 };
-                let now = answer(*ticket, attempt, answers);
+                let now = answer(wanted.ticket, attempt, answers);
                 outcome = outcome.and(now);
             }
         }
@@ -98,7 +106,7 @@ fn ask(
     Ok(reply)
 }
 
-/// What came of a first try, or of a later one: where the refusal passes, and with the levels above.
+/// What came of a first try, or of a later one: where the refusal passes, without a role, and with the levels above.
 fn created(
     account: &Account,
     conn: &mut Conn,
@@ -112,6 +120,10 @@ fn created(
         if tried.exists || !account.rest(&tried.reply, nth)? {
             break;
         }
+        tried = try_one(conn, &raw)?;
+    }
+    if !tried.exists && tried.was_for.is_some() {
+        // RFC 6154 §3: a server may know no such use, or have it elsewhere already; the mailbox matters more.
         tried = try_one(conn, &raw)?;
     }
     if !tried.exists && path.parent().is_some() {
@@ -147,12 +159,14 @@ fn created(
 
 struct Tried {
     exists: bool,
+    /// The role that the server was asked to give it.
+    was_for: Option<Role>,
     reply: Reply,
     status: StatusItems,
 }
 
 fn try_one(conn: &mut Conn, raw: &RawName) -> Result<Tried> {
-    let tried = try_create(conn, std::slice::from_ref(raw))?;
+    let tried = try_create(conn, &[(raw.clone(), None)])?;
     tried.into_iter().next().ok_or_else(unanswered)
 }
 
@@ -161,16 +175,23 @@ fn unanswered() -> Failure {
 }
 
 /// CREATE, SUBSCRIBE (HAZARDS 16) and a look at what came of it for each name, in one round trip.
-fn try_create(conn: &mut Conn, names: &[RawName]) -> Result<Vec<Tried>> {
+fn try_create(conn: &mut Conn, names: &[(RawName, Option<Role>)]) -> Result<Vec<Tried>> {
     #[derive(PartialEq)]
     enum Step {
         Create(usize),
         Status(usize),
         Other,
     }
+    let gives_roles = conn.capabilities.has("CREATE-SPECIAL-USE");
+    let role_of = |role: Option<Role>| role.filter(|_| gives_roles);
     let mut pipeline = Pipeline::new(conn);
-    for (nth, raw) in names.iter().enumerate() {
-        pipeline.push(Command::new("CREATE").mailbox(raw), Step::Create(nth));
+    for (nth, (raw, role)) in names.iter().enumerate() {
+        let mut create = Command::new("CREATE").mailbox(raw);
+        if let Some(role) = role_of(*role) {
+            // RFC 6154 §3
+            create = create.words(format!("(USE ({}))", role.attribute()));
+        }
+        pipeline.push(create, Step::Create(nth));
         let look = Command::new("STATUS").mailbox(raw).words("(UIDVALIDITY)");
         pipeline.push(look, Step::Status(nth));
         pipeline.push(Command::new("SUBSCRIBE").mailbox(raw), Step::Other);
@@ -195,11 +216,16 @@ fn try_create(conn: &mut Conn, names: &[RawName]) -> Result<Vec<Tried>> {
         }
     }
     let each = names.iter().zip(replies).zip(shown);
-    each.map(|((raw, reply), shown)| {
+    each.map(|(((raw, role), reply), shown)| {
         let reply = reply.ok_or_else(unanswered)?;
         let status = seen.remove(&survey::key(raw.as_bytes())).unwrap_or_default();
         let exists = (shown && status.uidvalidity.is_some()) || reply.is_ok() || reply.code.is("ALREADYEXISTS");
-        Ok(Tried { exists, reply, status })
+        Ok(Tried {
+            exists,
+            was_for: role_of(*role),
+            reply,
+            status,
+        })
     })
     .collect()
 }
@@ -348,7 +374,7 @@ fn unspeakable(path: &MailboxPath, why: &NoName) -> Failure {
 #[cfg(test)]
 mod tests {
     use crate::imap::script::{Line, mailbox, text, write};
-    use crate::model::MailboxPath;
+    use crate::model::{MailboxPath, Role};
     use crate::store::{Ticket, WriteJob};
 
     const SPELLING: [Line; 2] = [
@@ -360,7 +386,7 @@ mod tests {
         WriteJob::Create {
             ticket: Ticket(1),
             path: MailboxPath::new(path.iter().map(|&c| c.to_owned())).unwrap(),
-            role: None,
+            role: Some(Role::Sent),
         }
     }
 
@@ -467,6 +493,31 @@ mod tests {
             odd.contains("failed never: a/b cannot be created: the server separates levels by '/'"),
             "{odd}"
         );
+    }
+
+    #[test]
+    fn a_role_is_given_where_it_can_be() {
+        let with_role = "CREATE \"S\" (USE (\\Sent))";
+        let there = ("STATUS", "* STATUS S (UIDVALIDITY 3)\n$ OK");
+        let missing: Line = ("STATUS", "$ NO [NONEXISTENT] none");
+        for (what, lines) in [
+            ("given", vec![(with_role, "$ OK"), there, ("SUBSCRIBE", "$ OK")]),
+            (
+                "another mailbox has it",
+                vec![
+                    (with_role, "$ NO [USEATTR] taken"),
+                    missing,
+                    ("SUBSCRIBE", "$ NO"),
+                    ("CREATE \"S\"", "$ OK"),
+                    there,
+                    ("SUBSCRIBE", "$ OK"),
+                ],
+            ),
+        ] {
+            let lines = [&SPELLING[..], &lines].concat();
+            let (outcomes, _) = write("CREATE-SPECIAL-USE", vec![lines], vec![create(&["S"])]);
+            assert_eq!(outcomes, ["created S Some(3)", "finished"], "{what}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::append::{self, Upload};
 use super::command::Command;
 use super::conn::{Conn, out_of_step};
 use super::crew::{self, Queue, Task};
-use super::mailboxes;
+use super::mailboxes::{self, Wanted};
 use super::marks::{self, Marks};
 use super::moves::{self, Transfer};
 use super::pipeline::{Event, Pipeline};
@@ -21,7 +21,7 @@ use super::retry::Tries;
 use super::selected::Selected;
 use super::wire::{Keep, stopped};
 use crate::error::{Failure, Result, Retry};
-use crate::model::{IdSet, MailboxPath, RawName};
+use crate::model::{IdSet, RawName};
 use crate::store::{Done, Outcome, Ticket, WriteJob};
 
 /// How often a job is tried when the connection is lost under it, or a command when its refusal passes.
@@ -192,8 +192,8 @@ fn worker(account: &Account, queue: &Queue<Work>, answers: &Answers) -> Result<(
         let outcome = match work {
             Work::Upload(upload) => append::uploads(account, &mut conn, queue, *upload, answers),
             Work::Change(mailbox, change) => changes(account, &mut conn, queue, &mailbox, change, answers),
-            Work::Tree(WriteJob::Create { ticket, path, .. }) => {
-                let wanted = with_waiting(queue, (ticket, path));
+            Work::Tree(WriteJob::Create { ticket, path, role }) => {
+                let wanted = with_waiting(queue, Wanted { ticket, path, role });
                 mailboxes::create_some(account, &mut conn, &wanted, answers)
             }
             Work::Tree(job) => mailboxes::tree(account, &mut conn, job, answers),
@@ -216,15 +216,15 @@ fn worker(account: &Account, queue: &Queue<Work>, answers: &Answers) -> Result<(
 }
 
 /// A mailbox to create, and with it others that wait to be.
-fn with_waiting(queue: &Queue<Work>, first: (Ticket, MailboxPath)) -> Vec<(Ticket, MailboxPath)> {
+fn with_waiting(queue: &Queue<Work>, first: Wanted) -> Vec<Wanted> {
     let mut wanted = vec![first];
     while wanted.len() < mailboxes::TOGETHER {
-        let Some(Work::Tree(WriteJob::Create { ticket, path, .. })) =
+        let Some(Work::Tree(WriteJob::Create { ticket, path, role })) =
             queue.try_take(|work| matches!(work, Work::Tree(WriteJob::Create { .. })))
         else {
             break;
         };
-        wanted.push((ticket, path));
+        wanted.push(Wanted { ticket, path, role });
     }
     wanted
 }

@@ -204,6 +204,11 @@ impl Role {
         (Self::Trash, "\\Trash"),
     ];
 
+    /// Whether mailboxes of that role hold no messages of their own: they show what lies in others (RFC 6154 §2).
+    pub const fn is_view(self) -> bool {
+        matches!(self, Self::All | Self::Flagged | Self::Important)
+    }
+
     /// The role of that attribute, in any case (Cyrus writes `\sent`).
     pub fn named(attribute: &str) -> Option<Self> {
         Self::NAMES

@@ -6,7 +6,9 @@ use rusqlite::Row;
 
 use super::{State, failed, keywords};
 use crate::error::Result;
-use crate::model::{ContentDigest, EnvelopeKey, Flags, HeaderDigest, Id, IdSet, InternalDate, MailboxId, MailboxPath};
+use crate::model::{
+    ContentDigest, EnvelopeKey, Flags, HeaderDigest, Id, IdSet, InternalDate, MailboxId, MailboxPath, Role,
+};
 
 const TABLES: &str = include_str!("history.sql");
 
@@ -14,8 +16,9 @@ const TABLES: &str = include_str!("history.sql");
 const STILL: i64 = i64::MAX;
 
 /// The mailboxes that both sides have.
-const MAILBOXES: &str = "SELECT m.id, m.path FROM mailbox m JOIN place l ON l.mailbox=m.id AND l.side=0
-  JOIN place r ON r.mailbox=m.id AND r.side=1";
+const MAILBOXES: &str = "SELECT m.id, m.path, t.role, coalesce(t.subscribed, 0) AS subscribed FROM mailbox m
+  JOIN place l ON l.mailbox=m.id AND l.side=0 JOIN place r ON r.mailbox=m.id AND r.side=1
+  LEFT JOIN told t ON t.mailbox=m.id";
 
 /// What makes a base row a message that the server has.
 const THERE: &str = "p.r_gone=0 AND p.r_id IS NOT NULL";
@@ -47,6 +50,19 @@ pub struct Archived {
     pub envelope: Option<EnvelopeKey>,
     /// When it was pruned, in seconds since 1970.
     pub pruned: Option<i64>,
+}
+
+/// A mailbox as it was at a run.
+#[derive(Clone, Debug)]
+pub struct MailboxThen {
+    /// Its number.
+    pub id: MailboxId,
+    /// Its name on the left.
+    pub path: MailboxPath,
+    /// What it was for.
+    pub role: Option<Role>,
+    /// Mail programs showed it.
+    pub subscribed: bool,
 }
 
 /// A message as it was at a run.
@@ -143,11 +159,12 @@ impl State {
             // Mailboxes, which are few.
             format!(
                 "UPDATE mailbox_stay SET to_run=?1 WHERE to_run={STILL} AND NOT EXISTS (
-                   SELECT 1 FROM ({MAILBOXES}) m WHERE m.id=mailbox_stay.mailbox AND m.path=mailbox_stay.path)"
+                   SELECT 1 FROM ({MAILBOXES}) m WHERE m.id=mailbox_stay.mailbox AND m.path=mailbox_stay.path
+                   AND m.role IS mailbox_stay.role AND m.subscribed=mailbox_stay.subscribed)"
             ),
             format!(
-                "INSERT INTO mailbox_stay (mailbox, from_run, to_run, path) SELECT m.id, ?1, {STILL}, m.path
-                 FROM ({MAILBOXES}) m
+                "INSERT INTO mailbox_stay (mailbox, from_run, to_run, path, role, subscribed)
+                 SELECT m.id, ?1, {STILL}, m.path, m.role, m.subscribed FROM ({MAILBOXES}) m
                  WHERE NOT EXISTS (SELECT 1 FROM mailbox_stay s WHERE s.mailbox=m.id AND s.to_run={STILL})"
             ),
         ];
@@ -169,13 +186,41 @@ impl State {
     }
 
     /// The mailboxes that there were at a run.
-    pub fn mailboxes_at(&self, run: i64) -> Result<Vec<(MailboxId, MailboxPath)>> {
-        let sql = "SELECT mailbox, path FROM mailbox_stay WHERE from_run<=?1 AND to_run>?1 ORDER BY path";
-        let rows = self.rows(sql, [run], |row| Ok((MailboxId(row.get(0)?), row.get::<_, String>(1)?)))?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|(id, path)| Some((id, MailboxPath::from_text(&path)?)))
-            .collect())
+    pub fn mailboxes_at(&self, run: i64) -> Result<Vec<MailboxThen>> {
+        let sql =
+            "SELECT mailbox, path, role, subscribed FROM mailbox_stay WHERE from_run<=?1 AND to_run>?1 ORDER BY path";
+        let rows = self.rows(sql, [run], |row| {
+            let path = MailboxPath::from_text(&row.get::<_, String>(1)?);
+            let role = row.get::<_, Option<String>>(2)?;
+            let (id, subscribed) = (MailboxId(row.get(0)?), row.get(3)?);
+            Ok(path.map(|path| MailboxThen {
+                id,
+                path,
+                role: role.as_deref().and_then(Role::named),
+                subscribed,
+            }))
+        })?;
+        Ok(rows.into_iter().flatten().collect())
+    }
+
+    /// Notes what the server says a mailbox is for; the next [`State::note_history`] remembers it.
+    pub fn tell_role(&self, mailbox: MailboxId, role: Option<Role>) -> Result<()> {
+        self.execute(
+            "INSERT INTO told (mailbox, role) VALUES (?, ?)
+             ON CONFLICT DO UPDATE SET role=excluded.role WHERE role IS NOT excluded.role",
+            (mailbox.0, role.map(Role::attribute)),
+        )
+        .map(drop)
+    }
+
+    /// Notes whether mail programs show a mailbox; the next [`State::note_history`] remembers it.
+    pub fn tell_subscribed(&self, mailbox: MailboxId, subscribed: bool) -> Result<()> {
+        self.execute(
+            "INSERT INTO told (mailbox, subscribed) VALUES (?, ?)
+             ON CONFLICT DO UPDATE SET subscribed=excluded.subscribed WHERE subscribed<>excluded.subscribed",
+            (mailbox.0, subscribed),
+        )
+        .map(drop)
     }
 
     /// The messages that were in a mailbox at a run. Pruned ones are left out.

@@ -21,10 +21,14 @@ CREATE TABLE IF NOT EXISTS stay (
   PRIMARY KEY (message, to_run)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS stay_mailbox ON stay (mailbox, to_run, from_run);
 
--- What a mailbox was called.
+-- What a mailbox was called and was for (its SPECIAL-USE attribute), and whether mail programs showed it.
 CREATE TABLE IF NOT EXISTS mailbox_stay (
   mailbox INTEGER NOT NULL, from_run INTEGER NOT NULL, to_run INTEGER NOT NULL, path TEXT NOT NULL,
+  role TEXT, subscribed INTEGER NOT NULL,
   PRIMARY KEY (mailbox, to_run)) WITHOUT ROWID;
+
+-- What the server last told of a mailbox besides its name.
+CREATE TABLE IF NOT EXISTS told (mailbox INTEGER PRIMARY KEY, role TEXT, subscribed INTEGER NOT NULL DEFAULT 0);
 
 -- What the next noting has to look at, so that its cost follows the changes.
 CREATE TABLE IF NOT EXISTS changed (pair INTEGER PRIMARY KEY);

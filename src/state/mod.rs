@@ -33,10 +33,11 @@ use crate::error::{Failure, Kind, Result};
 use crate::model::Side;
 
 pub use deeds::{Deed, DeedMessage, DeedRow};
-pub use history::{Archived, Departed, Then};
+pub use history::{Archived, Departed, MailboxThen, Then};
 pub use journal::{Intent, IntentKind, IntentMessage, Renaming};
 pub use lock::Lock;
 pub use mailboxes::{MailboxRow, Place};
+pub use pairs::Lost;
 pub use pending::{Pending, PendingKind};
 pub use problems::{ProblemKey, ProblemRow};
 pub use runs::RunRow;

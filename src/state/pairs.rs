@@ -17,6 +17,19 @@ const SELECT: &str = "SELECT p.id, p.mailbox, p.size, p.content, p.header, p.env
 /// As the index `pair_gone` has it: only a query with these very words uses it.
 const GONE: &str = "(l_gone <> 0 OR r_gone <> 0)";
 
+/// A base row whose message was not found again on a side where its id had become void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lost {
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// The row.
+    pub pair: PairId,
+    /// The message's id on the other side, which still has it.
+    pub id: Id,
+    /// Under what validity the mailbox was looked at.
+    pub validity: u64,
+}
+
 fn read_half(row: &Row<'_>, from: usize) -> rusqlite::Result<Half> {
     let names: Option<String> = row.get(from + 6)?;
     Ok(Half {
@@ -151,6 +164,24 @@ impl State {
             [mailbox.0],
             read,
         )
+    }
+
+    /// What the last complete look at its mailbox on that side did not find again, after its ids had become void.
+    pub fn lost(&self, side: Side) -> Result<Vec<Lost>> {
+        let (here, there) = (prefix(side.other()), prefix(side));
+        let sql = format!(
+            "SELECT p.mailbox, p.id, p.{here}_id, m.validity FROM pair p JOIN place m ON m.mailbox=p.mailbox AND m.side=?
+             WHERE (l_id IS NULL OR r_id IS NULL) AND p.{there}_id IS NULL AND p.{there}_unseen=0 AND p.{there}_gone=0 AND p.{here}_id IS NOT NULL
+             AND p.{here}_gone=0 AND m.token IS NOT NULL"
+        );
+        self.rows(&sql, [side as u8], |row| {
+            Ok(Lost {
+                mailbox: MailboxId(row.get(0)?),
+                pair: PairId(row.get(1)?),
+                id: row.get::<_, i64>(2)? as u64,
+                validity: row.get::<_, Option<i64>>(3)?.unwrap_or(0) as u64,
+            })
+        })
     }
 
     /// Adds a pair; its `id` is not looked at. A row that has one of its ids already is replaced.

@@ -372,3 +372,17 @@ fn odd_mail_arrives_or_is_named() {
         );
     }
 }
+
+#[test]
+fn a_mailbox_that_is_made_gets_its_role() {
+    let roles = |scene: &Scene| scene.on_to(|to| to.mailbox("Gesendet").role.clone());
+    for (caps, role) in [(&["CREATE-SPECIAL-USE"][..], Some("\\Sent")), (&[], None)] {
+        let scene = Scene::new(Setup::default(), Setup::default().with(caps));
+        scene.on_from(|from| {
+            from.create("Gesendet");
+            from.mailbox_mut("Gesendet").role = Some("\\Sent".into());
+        });
+        scene.migrate_ok(&[]);
+        assert_eq!(roles(&scene).as_deref(), role, "{caps:?}");
+    }
+}

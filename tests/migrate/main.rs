@@ -16,4 +16,5 @@ mod support {
 mod carried;
 mod cuts;
 mod many;
+mod restored;
 mod throttles;

@@ -65,10 +65,10 @@ impl Held {
             Self::Archive(view) => {
                 let raw = RawName::new("");
                 let all = view.mailboxes()?.into_iter();
-                all.map(|(id, path)| Mailbox {
-                    path,
+                all.map(|mailbox| Mailbox {
+                    path: mailbox.path,
                     raw: raw.clone(),
-                    id,
+                    id: mailbox.id,
                 })
                 .collect()
             }

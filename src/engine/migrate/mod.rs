@@ -2,17 +2,16 @@
 //! away what it paired there and FROM has dropped since. The same engine as `sync`, with a state of its own.
 
 mod altered;
-mod names;
-mod subscriptions;
 mod verdict;
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::meeting::{Names, Rules};
 use super::server::imap_options;
 use super::summary::{self, Voice};
-use super::{Event, Job, courtesy, observe};
+use super::{Event, Job, courtesy, observe, subscriptions};
 use crate::account::Account;
 use crate::error::{Failure, Kind, Result};
 use crate::imap::{self, Imap};
@@ -22,7 +21,6 @@ use crate::plan::{Adoption, Guard, Policy, Rule, SidePolicy};
 use crate::report::{self, AccountReport};
 use crate::state::{Lock, ProblemKey, Purpose, State};
 use crate::store::{Source, Stop, Wire};
-use names::{Names, Rules};
 
 /// What `migrate` asks for.
 pub struct Migrate<'a> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::names::Names;
+use crate::engine::meeting::Names;
 use crate::error::Result;
 use crate::imap::Imap;
 use crate::model::{Id, IdSet, Mailbox, MailboxId, MailboxPath, Side, Survey};

@@ -1,6 +1,6 @@
-//! What FROM's mailboxes are called on TO (DESIGN 13): what an earlier run made of them, else FROM's map and then TO's
-//! inverted, else the mailbox of the same role, else the same name. Where TO has given a name to another one, or refuses
-//! it, the name is changed and the report shows it; no mailbox is left out for its name.
+//! What one account's mailboxes are called on another, for `migrate` and `restore` (DESIGN 13): what an earlier run made of
+//! them, else FROM's map and then TO's inverted, else the mailbox of the same role, else the same name. Where TO has given a
+//! name to another one, or refuses it, the name is changed and the report shows it; no mailbox is left out for its name.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -130,8 +130,7 @@ fn roles(survey: &Survey, path: &MailboxPath) -> Vec<Role> {
 
 /// The mailbox of the same role; none for views, which hold nothing of their own.
 fn same_role<'a>(listed: &Listed, right: &'a Survey) -> Option<&'a MailboxPath> {
-    let real = |role: &&Role| !matches!(role, Role::All | Role::Flagged | Role::Important);
-    let role = listed.roles.iter().find(real)?;
+    let role = listed.roles.iter().find(|role| !role.is_view())?;
     let mut there = right
         .mailboxes
         .iter()

@@ -1,10 +1,10 @@
-//! What FROM's mail programs show, TO's show too: subscriptions, each carried over once. What is subscribed to on TO stays
-//! so, and what somebody unsubscribes from there later does, too.
+//! What mail programs show in one place, they show in the other too: subscriptions, only added. A migration carries each over
+//! once: what somebody unsubscribes from on TO later stays so.
 
 use std::collections::BTreeSet;
 
-use super::names::Names;
-use crate::error::Result;
+use super::meeting::Names;
+use crate::error::{Failure, Result};
 use crate::imap::Imap;
 use crate::model::{RawName, Survey};
 use crate::report::Problem;
@@ -24,13 +24,8 @@ pub(super) fn carry(state: &State, [from, to]: [&Imap; 2], names: &Names, left: 
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let there = to.subscriptions()?;
-    let missing: Vec<RawName> = wanted
-        .iter()
-        .map(|(_, raw)| raw.clone())
-        .filter(|raw| !there.contains(raw))
-        .collect();
-    let refused = to.subscribe(&missing)?;
+    let raws: Vec<RawName> = wanted.iter().map(|(_, raw)| raw.clone()).collect();
+    let refused = add(to, &raws)?;
     let stands = |raw: &RawName| refused.iter().all(|(name, _)| name != raw);
     carried.extend(
         wanted
@@ -40,11 +35,32 @@ pub(super) fn carry(state: &State, [from, to]: [&Imap; 2], names: &Names, left: 
     );
     let carried: Vec<String> = carried.into_iter().collect();
     state.set_fact(CARRIED, &carried.join("\n"))?;
-    let problem = |(raw, failure)| {
-        let name = String::from_utf8_lossy(RawName::as_bytes(&raw)).into_owned();
-        Problem::new(&failure, Some(crate::error::clean(name)), None)
+    Ok(problems(refused))
+}
+
+/// Subscribes to what is not subscribed to; a refusal is a problem of its mailbox.
+pub(super) fn subscribe(to: &Imap, wanted: &[RawName]) -> Result<Vec<Problem>> {
+    Ok(if wanted.is_empty() {
+        Vec::new()
+    } else {
+        problems(add(to, wanted)?)
+    })
+}
+
+type Refused = Vec<(RawName, Failure)>;
+
+fn add(to: &Imap, wanted: &[RawName]) -> Result<Refused> {
+    let there = to.subscriptions()?;
+    let missing: Vec<RawName> = wanted.iter().filter(|raw| !there.contains(raw)).cloned().collect();
+    to.subscribe(&missing)
+}
+
+fn problems(refused: Refused) -> Vec<Problem> {
+    let problem = |(raw, failure): (RawName, Failure)| {
+        let name = String::from_utf8_lossy(raw.as_bytes());
+        Problem::new(&failure, Some(crate::error::clean(&*name)), None)
     };
-    Ok(refused.into_iter().map(problem).collect())
+    refused.into_iter().map(problem).collect()
 }
 
 /// What FROM is subscribed to and TO has: FROM's name, as a line, and TO's.

@@ -1,0 +1,165 @@
+//! What comes back from an archive: FROM is backed up, and restored to TO.
+
+use std::fs;
+
+use crate::scene::{Scene, mail};
+use crate::support::server::{Account, Setup};
+use crate::support::world::Run;
+
+/// FROM with an archive.
+fn archived(to: Setup) -> Scene {
+    let mut scene = Scene::new(Setup::default(), to);
+    let archive = scene.world.home().join("Archive");
+    let archive = format!("{:?}", archive.display().to_string());
+    scene.world.set("archive", &archive);
+    scene
+}
+
+impl Scene {
+    #[track_caller]
+    fn backup(&self) {
+        let run = self.world.run(&["backup", "personal"]);
+        assert_eq!(run.exit, 0, "{run:#?}");
+    }
+
+    #[track_caller]
+    fn restore(&self, to: &str, at: &str) -> Run {
+        let run = self.world.run(&["restore", "personal", "--to", to, "--at", at]);
+        assert_eq!(run.exit, 0, "{run:#?}\n{}", self.to.transcript());
+        run
+    }
+
+    /// How many messages lie below a directory of the archive.
+    fn files(&self, below: &str) -> usize {
+        let cur = self.world.home().join("Archive").join(below).join("INBOX");
+        let dirs = ["cur", "new"].into_iter().flat_map(|dir| fs::read_dir(cur.join(dir)));
+        dirs.flatten().count()
+    }
+}
+
+/// A mailbox with one message.
+fn fill(account: &mut Account, name: &str, role: Option<&str>) {
+    account.create(name);
+    account.deliver(name, &mail(name));
+    account.mailbox_mut(name).role = role.map(str::to_owned);
+}
+
+/// Each mailbox of TO that holds something: name, role, whether it is subscribed to.
+fn there(scene: &Scene) -> Vec<String> {
+    scene.on_to(|to| {
+        let filled = to.mailboxes.iter().filter(|(_, mailbox)| !mailbox.messages.is_empty());
+        filled
+            .map(|(name, mailbox)| {
+                let role = mailbox.role.clone().unwrap_or_default();
+                let shown = if to.subscribed.contains(name) { " shown" } else { "" };
+                format!("{name}{role}{shown}")
+            })
+            .collect()
+    })
+}
+
+/// What somebody did to an account before.
+type Before = fn(&mut Account);
+
+#[test]
+fn mailboxes_come_back_with_their_roles_and_subscriptions() {
+    let gives_roles = Setup::default().with(&["CREATE-SPECIAL-USE"]);
+    // What TO is like, what is there, and what is there after the first run was restored, and the second.
+    let nothing: Before = |_| ();
+    let rows: [(&str, Setup, Before, [&[&str]; 2]); 3] = [
+        (
+            "roles can be given",
+            gives_roles.clone(),
+            nothing,
+            [
+                &["Bin\\Trash shown", "Gesendet\\Sent shown", "INBOX shown"],
+                &["Bin\\Trash shown", "Gesendet shown", "INBOX"],
+            ],
+        ),
+        (
+            "roles cannot be given",
+            Setup::default(),
+            nothing,
+            [
+                &["Bin shown", "Gesendet shown", "INBOX shown"],
+                &["Bin shown", "Gesendet shown", "INBOX"],
+            ],
+        ),
+        (
+            "a mailbox has the role already",
+            gives_roles,
+            |to| {
+                to.create("Sent");
+                to.mailbox_mut("Sent").role = Some("\\Sent".into());
+            },
+            [
+                &["Bin\\Trash shown", "INBOX shown", "Sent\\Sent shown"],
+                &["Bin\\Trash shown", "Gesendet shown", "INBOX"],
+            ],
+        ),
+    ];
+    for (what, to, before, after) in rows {
+        for (at, expected) in ["#1", "#2"].into_iter().zip(after) {
+            let scene = archived(to.clone());
+            scene.on_from(|from| {
+                fill(from, "INBOX", None);
+                fill(from, "Gesendet", Some("\\Sent"));
+                fill(from, "Bin", Some("\\Trash"));
+                from.subscribed.extend(["INBOX", "Gesendet"].map(str::to_owned));
+            });
+            scene.backup();
+            scene.on_from(|from| {
+                from.mailbox_mut("Gesendet").role = None;
+                from.subscribed.remove("INBOX");
+            });
+            scene.backup();
+            scene.on_to(before);
+            scene.restore("new", at);
+            assert_eq!(there(&scene), expected, "{what}, {at}");
+            let again = scene.restore("new", at);
+            assert_eq!(
+                (again.changes(), there(&scene).len()),
+                (0, 3),
+                "{what}, {at}: {again:#?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_new_uidvalidity_hid_is_gone_once_that_is_sure() {
+    let scene = archived(Setup::default());
+    scene.on_from(|from| {
+        for n in 0..4 {
+            from.deliver("INBOX", &mail(&format!("inbox {n}")));
+        }
+        from.create("Work");
+    });
+    scene.backup();
+    scene.on_from(|from| {
+        from.expunge("INBOX", 2);
+        from.relocate("INBOX", 3, "Work");
+        from.bump_validity("INBOX");
+    });
+    let mut files = Vec::new();
+    for _ in 2..=4 {
+        scene.backup();
+        files.push((scene.files("mail"), scene.files("gone")));
+    }
+    assert_eq!(files, [(3, 0), (2, 1), (2, 1)], "not at the first look, and only once");
+
+    for (at, messages) in [("#1", 4), ("#2", 3), ("#3", 3), ("#4", 3)] {
+        let dir = scene.world.home().join(format!("at-{}", &at[1..]));
+        let run = scene.restore(dir.to_str().unwrap(), at);
+        assert_eq!(run.count("right", "added"), messages, "{at}: {run:#?}");
+    }
+    let run = scene.world.run(&["verify", "personal", "--server"]);
+    assert_eq!((run.exit, run.account()["whole"].as_u64()), (0, Some(4)), "{run:#?}");
+    let log = scene.world.run(&["log", "personal", "--run", "3"]);
+    let done = &log.account()["runs"][0]["done"][0];
+    assert_eq!(
+        (&done["action"], &done["count"]),
+        (&"remove".into(), &1.into()),
+        "{log:#?}"
+    );
+}
