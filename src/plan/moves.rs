@@ -190,7 +190,9 @@ impl<'a> Moves<'a> {
 
     /// A message that moved into a mailbox where nothing is decided in this run is not removed: its move waits.
     fn wait_for_others(&mut self, open: &mut [Matched<'_>], lost: &[Lost<'_>]) {
-        for side in Side::BOTH {
+        // Where both sides moved it so, the one whose place wins is noted.
+        let tie = self.input.tie;
+        for side in [tie, tie.other()] {
             let elsewhere: Vec<Fresh> = self
                 .input
                 .mailboxes

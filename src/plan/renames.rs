@@ -269,7 +269,8 @@ fn name_one(
 ) -> Known {
     let seen = Side::BOTH.map(|side| at[side as usize].map(|at| &census.seen[side as usize][at]));
     let row_of = row.map(|row| &census.rows[row]);
-    let present = seen[0].or(seen[1]).map(|sighting| &sighting.counts_as);
+    let present = seen[tie as usize].or(seen[tie.other() as usize]);
+    let present = present.map(|sighting| &sighting.counts_as);
     let base = row_of.map(|row| &row.path).or(present);
     let mut naming = Naming::default();
     let (Some(base), Some(present)) = (base, present) else {
@@ -312,7 +313,7 @@ fn name_one(
     }
     let path = match verdict {
         Name::Shared(path, _) => path.clone(),
-        Name::Two => present.clone(),
+        Name::Two => seen[0].map_or(present, |left| &left.counts_as).clone(),
     };
     // Where one side lost it, it goes on being known by the old name until it is made there again under the new one.
     let lost = row_of.is_some_and(|row| row.had == [true; 2] && at.contains(&None));

@@ -47,7 +47,7 @@ fn stops() -> impl Strategy<Value = Stops> {
 }
 
 /// Any policy that can be configured.
-fn policy() -> impl Strategy<Value = Policy> {
+pub(crate) fn policy() -> impl Strategy<Value = Policy> {
     let side = || {
         let any = || prop_oneof![2 => Just(Rule::Spread), 1 => Just(Rule::Keep), 1 => Just(Rule::Undo)];
         // What is new is never undone: that would be to remove it.

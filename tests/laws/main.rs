@@ -5,6 +5,7 @@
 //! happened is printed, and how to repeat it. Both stores work in turn, so that a history is the same to the step each
 //! time; only `both_sides_at_once` has them work at once. A stop is a power loss: what a Maildir was not told to make
 //! durable is lost, and what a server had been sent it may still do. How much was tried is printed at the end.
+//! `plans` holds the laws of the planner by itself.
 //!
 //! `HOMING_SEED=$RANDOM HOMING_CASES=5000 cargo test --test laws` tries others, `HOMING_SECONDS=600` for so long.
 
@@ -14,6 +15,9 @@ mod memory;
 
 mod deeds;
 mod history;
+mod inputs;
+mod mirror;
+mod plans;
 mod trial;
 
 use std::collections::BTreeMap;

@@ -36,9 +36,23 @@ pub(crate) fn say(line: &str) {
     drop(writeln!(std::io::stderr(), "laws: {line}"));
 }
 
-/// Tries a law on so many histories, each of a seed of its own (`HOMING_SEED` the first, `HOMING_CASES` how many), or for
-/// some seconds (`HOMING_SECONDS`).
+/// Tries a law of the whole engine on so many histories.
 pub(crate) fn try_law<S: Strategy>(test: &str, cases: u64, strategy: &S, law: impl Fn(&S::Value) -> Check)
+where
+    S::Value: Clone,
+{
+    HISTORIES.fetch_add(tries(test, cases, "histories", strategy, law), Relaxed);
+}
+
+/// Tries a law so many times, each with a seed of its own (`HOMING_SEED` the first, `HOMING_CASES` how many), or for some
+/// seconds (`HOMING_SECONDS`). Gives how often.
+pub(crate) fn tries<S: Strategy>(
+    test: &str,
+    cases: u64,
+    of_what: &str,
+    strategy: &S,
+    law: impl Fn(&S::Value) -> Check,
+) -> u64
 where
     S::Value: Clone,
 {
@@ -63,14 +77,14 @@ where
                 told(|| format!("{test}: what happened:"));
                 let _ = law(&history);
                 let again = format!("HOMING_SEED={seed} HOMING_CASES=1 cargo test --test laws {test}");
-                panic!("{test}, after {tried} histories: {why} (again: {again})");
+                panic!("{test}, after {tried} {of_what}: {why} (again: {again})");
             }
             Err(TestError::Abort(why)) => panic!("{test}: {why}"),
         }
     }
     let seconds = begun.elapsed().as_secs_f32();
-    say(&format!("{test}: {tried} histories in {seconds:.0} s"));
-    HISTORIES.fetch_add(tried, Relaxed);
+    say(&format!("{test}: {tried} {of_what} in {seconds:.0} s"));
+    tried
 }
 
 /// Says what all came to, once the last law of so many is done.
