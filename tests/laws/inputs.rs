@@ -268,7 +268,7 @@ impl Making {
                 content,
                 flags,
                 resting,
-            } => self.new(mailbox, side, content, nth, flags, resting),
+            } => self.arrive(mailbox, side, content, nth, flags, resting),
             Mail::Paired {
                 mailbox,
                 content,
@@ -278,7 +278,7 @@ impl Making {
         }
     }
 
-    fn new(&mut self, mailbox: usize, side: usize, content: u8, date: usize, flags: usize, resting: bool) {
+    fn arrive(&mut self, mailbox: usize, side: usize, content: u8, date: usize, flags: usize, resting: bool) {
         if !self.there(mailbox, side) {
             return;
         }
@@ -363,9 +363,9 @@ impl Making {
         self.known.push(pair);
         for side in [0, 1] {
             match is[side] {
-                Fate::Moved(to, flags) => self.new(to, side, content, nth, flags, false),
-                Fate::Copied(to) => self.new(to, side, content, nth, flags, false),
-                Fate::Void { told_as_new: true, .. } => self.new(mailbox, side, content, nth, flags, false),
+                Fate::Moved(to, flags) => self.arrive(to, side, content, nth, flags, false),
+                Fate::Copied(to) => self.arrive(to, side, content, nth, flags, false),
+                Fate::Void { told_as_new: true, .. } => self.arrive(mailbox, side, content, nth, flags, false),
                 _ => {}
             }
         }

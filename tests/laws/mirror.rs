@@ -119,14 +119,16 @@ impl Mirror for Action {
     fn mirrored(mut self) -> Self {
         match &mut self {
             Self::RenameMailbox { on, .. } | Self::CreateMailbox { on } | Self::DeleteMailbox { on } => {
-                *on = on.other()
+                *on = on.other();
             }
             Self::CopyWithin { on, .. } | Self::SetFlags { on, .. } | Self::Remove { on, .. } => *on = on.other(),
             Self::Copy { to: side, .. } => *side = side.other(),
             Self::KeepNew { of, .. } | Self::KeepFlags { of, .. } | Self::KeepRemoval { of, .. } => *of = of.other(),
             Self::Move { on, moves, .. } => {
                 *on = on.other();
-                moves.iter_mut().for_each(|one| one.flags.reverse());
+                for one in moves {
+                    one.flags.reverse();
+                }
             }
             Self::Pair { matches } => *matches = each(std::mem::take(matches)),
             Self::AgreeName { .. } | Self::ForgetMailbox | Self::Agree { .. } | Self::Forget { .. } => {}
