@@ -115,6 +115,7 @@ mod tests {
             ticket: Ticket(7),
             from: mailbox("there"),
             ids: IdSet::range(5..=5),
+            newest_first: true,
             to: mailbox("here"),
             intent: IntentId(0),
             meet,

@@ -56,9 +56,8 @@ pub trait Source: Send + Sync {
     /// What these messages are known by. Messages that are gone are left out without a word; so the caller must count.
     fn envelopes(&self, of: &[(Mailbox, IdSet)], depth: Depth, found: &mut dyn FnMut(Envelope)) -> Result<()>;
 
-    /// Reads whole messages into `into`. Within a job the newest (largest id) comes first, where somebody may wait for new
-    /// mail; files are read in their order. Bodies go from the worker
-    /// straight into the sink, in canonical form (CRLF, exactly the bytes that a server holds or would hold).
+    /// Reads whole messages into `into`, in the order that the job names; files that are imported, in their own. Bodies go
+    /// from the worker straight into the sink, in canonical form (CRLF, exactly the bytes that a server holds or would hold).
     ///
     /// Answers for each id exactly one of [`Done::Landed`], [`Done::Met`], [`Done::Gone`], [`Done::Failed`], except for
     /// those whose sink said [`Landing::Queued`] (the other side's [`Store::write`] answers them), and at the end of each
@@ -152,6 +151,9 @@ pub struct ReadJob {
     pub from: Mailbox,
     /// What to read.
     pub ids: IdSet,
+    /// The newest (largest id) first, for who waits for new mail; else the oldest, so that ids are given there in the order
+    /// in which the messages arrived. As far as several workers keep to it.
+    pub newest_first: bool,
     /// Where to put it, in the target's terms.
     pub to: Mailbox,
     /// The journal row under which the target may deliver.

@@ -93,7 +93,7 @@ pub struct Books {
 }
 
 /// The command whose runs are the points in time of an archive.
-pub const COMMAND: &str = "backup";
+pub const COMMAND: &str = crate::state::BACKUP;
 
 impl Books {
     /// The run that a point in time means; the last one where none is given.

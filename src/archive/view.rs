@@ -200,7 +200,9 @@ impl View {
         if !gone.is_empty() {
             tell(Done::Gone(gone))?;
         }
-        found.reverse();
+        if job.newest_first {
+            found.reverse();
+        }
         for then in found {
             if self.stop.load(std::sync::atomic::Ordering::Relaxed) {
                 return Ok(());

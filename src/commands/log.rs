@@ -10,7 +10,8 @@ use crate::report::{Job, Report};
 /// Without options, the last runs, each with what it did; with `--run` or `--verbose`, every message too: its UID on the
 /// server, the name of its file, its size and when it arrived. A removed file has the same name in the attic.
 ///
-/// The number of a backup is what `--at` of `restore` and `export` takes.
+/// The number of a backup is what `--at` of `restore` and `export` takes. Restores are among the runs of the account whose
+/// archive it is.
 ///
 /// Looks at homing's own books only. What a run did is kept for a year; of one step, a thousand messages are named and the
 /// rest counted. `homing forget` drops this history too.

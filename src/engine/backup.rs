@@ -152,6 +152,7 @@ fn end(state: &State, run: i64, finished: &Finished, report: &AccountReport) -> 
     let noted = if whole { state.note_history(run)? } else { 0 };
     let exit = report.exit(report::Job::Backup);
     state.end_run(run, i64::from(exit), &report.to_json(report::Job::Backup))?;
+    state.trim_history(run)?;
     state.commit()?;
     Ok(noted)
 }

@@ -29,6 +29,7 @@ pub(super) fn read(
             to: mailbox.clone(),
             from: mailbox,
             ids,
+            newest_first: true,
             intent: IntentId(0),
             meet: None,
             max_size: None,

@@ -127,7 +127,9 @@ impl Import<'_> {
             stop: &self.stop,
             watch: self.watch,
         };
-        pouring.pour(left, &|_| Ok(Box::new(Names::of(self, mailboxes))), told, report)
+        pouring
+            .pour(left, &|_| Ok(Box::new(Names::of(self, mailboxes))), told, report)
+            .map(drop)
     }
 
     /// A Maildir is not imported into itself.

@@ -17,7 +17,7 @@ use crate::model::{MailboxPath, RawName};
 use crate::pace::Pace;
 use crate::plan::{Adoption, Policy};
 use crate::report::AccountReport;
-use crate::state::{Purpose, State};
+use crate::state::{DeedRow, Purpose, State};
 use crate::store::{Source, Stop, Store, Wire};
 
 /// Where mail goes.
@@ -55,14 +55,14 @@ pub(super) struct Pouring<'a> {
 pub(super) type Meet<'a> = dyn Fn(&dyn Store) -> Result<Box<dyn Naming + 'a>> + 'a;
 
 impl Pouring<'_> {
-    /// Does it. What is among the report's problems stays there, last.
+    /// Does it, and gives what it did. What is among the report's problems stays there, last.
     pub(super) fn pour(
         &self,
         left: &dyn Store,
         meet: &Meet<'_>,
         voice: &dyn Voice,
         report: &mut AccountReport,
-    ) -> Result<()> {
+    ) -> Result<Vec<DeedRow>> {
         let scratch = self.scratch()?;
         let database = scratch.path().join("books.db");
         let state = Arc::new(State::open(&database, Purpose::Run)?);
@@ -120,7 +120,7 @@ impl Pouring<'_> {
         } else {
             result.err()
         };
-        Ok(())
+        state.deeds(run)
     }
 
     /// What it is to subscribe to, by its own names.

@@ -16,10 +16,10 @@ use crate::archive::when::When;
 use crate::config::map::NameMap;
 use crate::config::patterns::{Pattern, Scope};
 use crate::error::{Failure, Kind, Result, Retry, clean};
-use crate::model::{IdSet, MailboxId, MailboxPath, Role};
+use crate::model::{IdSet, MailboxId, MailboxPath, Role, Side};
 use crate::only_read::OnlyRead;
-use crate::report::{AccountReport, Problem};
-use crate::state::{Lock, MailboxThen, State};
+use crate::report::{self, AccountReport, Problem};
+use crate::state::{Deed, DeedMessage, DeedRow, Lock, MailboxThen, Purpose, State};
 use crate::store::{Stop, Store};
 
 /// What `restore` asks for.
@@ -80,7 +80,9 @@ fn attempt(job: &Restore<'_>, report: &mut AccountReport) -> Result<()> {
     };
     let meet =
         |right: &dyn Store| -> Result<Box<dyn Naming>> { Ok(Box::new(Names::meet(job, &wanted, &left, right)?)) };
-    pouring.pour(&left, &meet, job.account, report)
+    let noting = Noting::begin(job, &db, run)?;
+    let done = pouring.pour(&left, &meet, job.account, report)?;
+    noting.map_or(Ok(()), |noting| noting.end(done, report))
 }
 
 const COMMAND: &str = "restore";
@@ -114,6 +116,79 @@ impl Restore<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Notes in the books of the archive, for `homing log`, what was restored.
+struct Noting {
+    state: State,
+    /// The number of the restore.
+    run: i64,
+    /// The backup that is restored.
+    of: i64,
+    /// Into what.
+    to: String,
+    /// Messages have UIDs there.
+    has_uids: bool,
+}
+
+impl Noting {
+    /// `None`: nothing is to be noted, or there is only the copy of the books that lies in the archive. To bring that one
+    /// back is for who makes backups: on another machine it would be an old one tomorrow.
+    fn begin(job: &Restore<'_>, db: &Path, of: i64) -> Result<Option<Self>> {
+        if job.dry_run || !db.exists() {
+            return Ok(None);
+        }
+        let state = State::open(db, Purpose::Run)?;
+        let run = state.begin_run(COMMAND)?;
+        state.commit()?;
+        let to = match &job.to {
+            To::Account(account) => account.name.clone(),
+            To::Directory(root) => clean(root.as_os_str().as_encoded_bytes()),
+        };
+        let has_uids = matches!(job.to, To::Account(_));
+        Ok(Some(Self {
+            state,
+            run,
+            of,
+            to,
+            has_uids,
+        }))
+    }
+
+    fn end(&self, done: Vec<DeedRow>, report: &AccountReport) -> Result<()> {
+        for row in done.into_iter().filter(|row| row.deed.on == Some(Side::Right)) {
+            let deed = Deed {
+                to: Some(self.to.clone()),
+                why: format!("as of #{}", self.of),
+                ..row.deed
+            };
+            let id = self.state.add_deed(self.run, &deed)?;
+            self.state.count_deed(id, row.count)?;
+            for message in row.messages {
+                self.state.add_deed_message(id, &self.named(&message)?)?;
+            }
+        }
+        let exit = report.exit(report::Job::Restore);
+        self.state
+            .end_run(self.run, i64::from(exit), &report.to_json(report::Job::Restore))?;
+        self.state.commit()
+    }
+
+    /// Ids of the source are numbers of archived messages, which nobody can look up: the name of the file is what helps.
+    fn named(&self, message: &DeedMessage) -> Result<DeedMessage> {
+        let id = message.file.unwrap_or(0);
+        let found = self
+            .state
+            .archived_from(id, 1)?
+            .into_iter()
+            .find(|found| found.id == id);
+        Ok(DeedMessage {
+            uid: message.uid.filter(|_| self.has_uids),
+            file: None,
+            name: found.map(|found| clean(&found.unique)),
+            ..message.clone()
+        })
     }
 }
 

@@ -70,11 +70,8 @@ impl Executor<'_> {
             return self.scene.state.add_pending_new(mailbox, from, &ids);
         }
         let meet = (!meet.is_empty()).then(|| Arc::new(Meet::new(meet.iter().copied())));
-        let size = if self.scene.stores[to as usize].keeps_flags() {
-            u64::MAX
-        } else {
-            APPENDS
-        };
+        let to_a_maildir = self.scene.stores[to as usize].keeps_flags();
+        let size = if to_a_maildir { u64::MAX } else { APPENDS };
         for chunk in ids.chunks(size) {
             let intent = self.open_intent(mailbox, to, &chunk)?;
             let ticket = Ticket(jobs.len() as u64);
@@ -92,6 +89,7 @@ impl Executor<'_> {
                 ticket,
                 from: source.clone(),
                 ids: chunk,
+                newest_first: to_a_maildir,
                 to: target.clone(),
                 intent,
                 meet: meet.clone(),

@@ -83,10 +83,12 @@ impl Job<'_> {
     }
 }
 
-/// Cuts a job into chunks, newest first.
+/// Cuts a job into chunks, in its order.
 fn chunks<'t>(job: ReadJob, into: &'t dyn Target, done: &SyncSender<Outcome>) -> Vec<Wanted<'t>> {
     let mut parts = portions(&job.ids, CHUNK);
-    parts.reverse();
+    if job.newest_first {
+        parts.reverse();
+    }
     if parts.is_empty() {
         let _ = done.send(Outcome {
             ticket: job.ticket,
@@ -473,6 +475,7 @@ mod tests {
             ticket: Ticket(1),
             from: mailbox.clone(),
             ids: ids.parse().unwrap(),
+            newest_first: true,
             to: mailbox,
             intent: IntentId(1),
             meet: None,

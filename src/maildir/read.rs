@@ -45,7 +45,7 @@ struct Open {
 }
 
 impl Shared {
-    /// Does one job, newest message first. Asked to stop, it ends after the message under way and leaves the rest
+    /// Does one job, in its order. Asked to stop, it ends after the message under way and leaves the rest
     /// unanswered.
     pub(super) fn read_job(&self, job: &ReadJob, into: &dyn Target, done: &SyncSender<Outcome>) -> Result<()> {
         let answers = Answers {
@@ -76,7 +76,10 @@ impl Shared {
 
     fn read_all(&self, job: &ReadJob, mut reader: Reader, into: &dyn Target, answers: Answers) -> Result<()> {
         let mut rows = self.index.by_ids(job.from.id, &job.ids)?;
-        rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
+        rows.sort_unstable_by_key(|row| row.id);
+        if job.newest_first {
+            rows.reverse();
+        }
         let gone = job.ids.difference(&id_set(rows.iter().map(|row| row.id).collect()));
         if !gone.is_empty() {
             answers.tell(Done::Gone(gone))?;

@@ -300,6 +300,7 @@ impl Fixture {
             ticket: Ticket(1),
             from,
             ids,
+            newest_first: true,
             to,
             intent: IntentId(3),
             meet,

@@ -127,15 +127,16 @@ pub(super) fn log(account: &AccountReport, style: Style) -> String {
     out
 }
 
-/// What people call a side of that run.
-fn side_in(account: &AccountReport, run: &LastRun, side: Side) -> String {
+/// What people call a side of that run; `None`: what was done names it.
+fn side_in(account: &AccountReport, run: &LastRun, side: Side) -> Option<String> {
     match (run.command.as_str(), side) {
-        ("backup" | "prune", Side::Left) => "archive".to_owned(),
-        _ => account.side(side),
+        ("restore", _) => None,
+        ("backup" | "prune", Side::Left) => Some("archive".to_owned()),
+        _ => Some(account.side(side)),
     }
 }
 
-fn show(out: &mut String, name_of: &dyn Fn(Side) -> String, done: &DoneLine, each: bool) {
+fn show(out: &mut String, name_of: &dyn Fn(Side) -> Option<String>, done: &DoneLine, each: bool) {
     let DoneLine {
         action,
         mailbox,
@@ -151,7 +152,8 @@ fn show(out: &mut String, name_of: &dyn Fn(Side) -> String, done: &DoneLine, eac
     };
     let on = done
         .on
-        .map(|side| format!(" on the {}", name_of(side)))
+        .and_then(name_of)
+        .map(|name| format!(" on the {name}"))
         .unwrap_or_default();
     let to = done.to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
     let _ = writeln!(out, "  {action}{what}{on}: {mailbox}{to} ({why})");
@@ -238,6 +240,11 @@ mod tests {
             lines(true),
             [short[0], short[1], "    UID 7  170.x  2.3 kB", "    and 2 more"]
         );
+        let mut restored = account(false);
+        restored.runs[0].run.command = "restore".into();
+        let text = Report::new(Job::Log, vec![restored]).output(Style::default());
+        let last = text.lines().last();
+        assert_eq!(last, Some("  move 3 messages: INBOX to Work (moved on the left)"));
     }
 
     #[test]

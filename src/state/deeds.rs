@@ -1,9 +1,10 @@
 //! What runs did to which message, for `homing log`.
 //!
 //! Bounded: of one deed so many messages are kept by name, the rest as a number; all of it goes after a year, and with the
-//! oldest first when there is much of it. A run that did nothing leaves one row, for a month.
+//! oldest first when there is much of it. A run that did nothing leaves one row, for a month. A backup leaves its row for good:
+//! it is a point in time of the archive.
 
-use super::{State, now, side_of};
+use super::{BACKUP, State, now, side_of};
 use crate::error::Result;
 use crate::model::{Id, Side};
 
@@ -144,8 +145,12 @@ impl State {
             [now - KEPT],
         )?;
         self.execute(
-            "DELETE FROM run WHERE begun < ?1 OR (begun < ?2 AND id NOT IN (SELECT run FROM deed))",
-            (now - KEPT, now - IDLE_KEPT),
+            "DELETE FROM run WHERE command<>?3 AND (begun < ?1 OR (begun < ?2 AND id NOT IN (SELECT run FROM deed)))",
+            (now - KEPT, now - IDLE_KEPT, BACKUP),
+        )?;
+        self.execute(
+            "UPDATE run SET report=NULL WHERE command=? AND begun < ? AND report IS NOT NULL",
+            (BACKUP, now - IDLE_KEPT),
         )?;
         let enough = "(SELECT id FROM deed_message ORDER BY id DESC LIMIT 1 OFFSET ?)";
         self.execute(&format!("DELETE FROM deed_message WHERE id <= {enough}"), [MESSAGES])?;
@@ -168,9 +173,17 @@ mod tests {
             to: None,
             why: "new on the right".into(),
         };
-        // How long ago, in days, and whether it did something.
-        for (age, busy) in [(400, true), (100, true), (100, false), (2, false), (1, true)] {
-            let run = state.begin_run("sync").unwrap();
+        // What, how long ago in days, and whether it did something.
+        for (command, age, busy) in [
+            ("sync", 400, true),
+            ("sync", 100, true),
+            ("sync", 100, false),
+            ("sync", 2, false),
+            ("sync", 1, true),
+            ("backup", 400, false),
+        ] {
+            let run = state.begin_run(command).unwrap();
+            state.end_run(run, 0, "{}").unwrap();
             state
                 .execute("UPDATE run SET begun=? WHERE id=?", (now() - age * 86_400, run))
                 .unwrap();
@@ -188,7 +201,11 @@ mod tests {
         }
         state.trim(now()).unwrap();
         let runs: Vec<i64> = state.past_runs(None, 9).unwrap().iter().map(|run| run.id).collect();
-        assert_eq!(runs, [5, 4, 2]);
+        assert_eq!(runs, [6, 5, 4, 2]);
+        let reports = state.rows("SELECT id FROM run WHERE report IS NOT NULL ORDER BY id", [], |row| {
+            row.get::<_, i64>(0)
+        });
+        assert_eq!(reports.unwrap(), [2, 4, 5]);
         let of = |run| {
             let deeds = state.deeds(run).unwrap();
             deeds

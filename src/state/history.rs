@@ -123,13 +123,14 @@ impl State {
     pub fn note_history(&self, run: i64) -> Result<usize> {
         let touched = "SELECT a.id FROM changed c JOIN archived a ON a.pair=c.pair UNION SELECT message FROM departed";
         let steps = [
-            // Messages that are new in the archive.
+            // Messages that are new in the archive, numbered as they arrived.
             format!(
                 "INSERT INTO archived (pair, mailbox, uniq, verbatim, size, date, content, header, envelope)
                  SELECT p.id, p.mailbox, f.uniq, f.verbatim, p.size, coalesce(p.r_date, p.l_date, f.mtime/1000000000),
                    p.content, p.header, p.envelope
                  FROM changed c JOIN pair p ON p.id=c.pair JOIN file f ON f.id=p.l_id
-                 WHERE {THERE} AND NOT EXISTS (SELECT 1 FROM archived a WHERE a.pair=p.id)"
+                 WHERE {THERE} AND NOT EXISTS (SELECT 1 FROM archived a WHERE a.pair=p.id)
+                 ORDER BY p.mailbox, p.r_id"
             ),
             // Files that have another name or another mailbox by now.
             "UPDATE archived SET mailbox=p.mailbox, uniq=f.uniq, verbatim=f.verbatim

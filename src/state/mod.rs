@@ -40,7 +40,7 @@ pub use mailboxes::{MailboxRow, Place};
 pub use pairs::Lost;
 pub use pending::{Pending, PendingKind};
 pub use problems::{ProblemKey, ProblemRow};
-pub use runs::RunRow;
+pub use runs::{BACKUP, RunRow};
 pub use traffic::Traffic;
 
 /// The state of one pair of stores. Calls may come from any thread.

@@ -18,6 +18,9 @@ pub struct RunRow {
     pub exit: Option<i64>,
 }
 
+/// The command whose runs are points in time of an archive, and stay in the books.
+pub const BACKUP: &str = "backup";
+
 const CLEAN: &str = "clean-run";
 
 impl State {

@@ -163,3 +163,64 @@ fn what_a_new_uidvalidity_hid_is_gone_once_that_is_sure() {
         "{log:#?}"
     );
 }
+
+#[test]
+fn mail_arrives_in_the_order_in_which_it_once_did() {
+    let scene = archived(Setup::default());
+    let subjects: Vec<String> = (0..30).map(|n| format!("inbox {n}")).collect();
+    scene.on_from(|from| {
+        for subject in &subjects {
+            from.deliver("INBOX", &mail(subject));
+        }
+    });
+    scene.backup();
+    let order = |account: &Account| -> Vec<_> { account.mailbox("INBOX").iter().map(|m| m.bytes.clone()).collect() };
+    let then = scene.on_from(|from| order(from));
+    scene.restore("new", "#1");
+    assert_eq!(scene.on_to(|to| order(to)), then, "restored");
+    scene.on_to(|to| (1..=30).for_each(|uid| to.expunge("INBOX", uid)));
+    scene.migrate_ok(&[]);
+    assert_eq!(scene.on_to(|to| order(to)), then, "migrated");
+}
+
+#[test]
+fn the_log_has_what_was_restored_and_where() {
+    let scene = archived(Setup::default());
+    scene.on_from(|from| {
+        fill(from, "INBOX", None);
+        fill(from, "Work", None);
+    });
+    scene.backup();
+    let dir = scene.world.home().join("Restored").display().to_string();
+    let uids = ["new", &dir].map(|to| {
+        scene.restore(to, "#1");
+        scene.restore(to, "#1");
+        let log = scene.world.run(&["log", "personal", "-n", "1"]);
+        let run = &log.account()["runs"][0];
+        assert_eq!(
+            (&run["command"], &run["exit"]),
+            (&"restore".into(), &0.into()),
+            "{log:#?}"
+        );
+        let done = run["done"].as_array().unwrap();
+        let of_work = |action: &str| {
+            let mut found = done
+                .iter()
+                .filter(|done| done["mailbox"] == "Work" && done["action"] == action);
+            found.next().unwrap_or_else(|| panic!("no {action}: {log:#?}"))
+        };
+        for done in ["create-mailbox", "copy"].map(of_work) {
+            assert_eq!(
+                (&done["to"], &done["why"]),
+                (&to.into(), &"as of #1".into()),
+                "{log:#?}"
+            );
+        }
+        let message = &of_work("copy")["messages"][0];
+        let file = message["file"].as_str().unwrap();
+        let names = crate::support::world::local::messages(&scene.world.home().join("Archive/mail/Work"));
+        assert!(names[0].display().to_string().contains(file), "{names:?} {message}");
+        message["uid"].as_u64()
+    });
+    assert_eq!(uids, [Some(1), None]);
+}

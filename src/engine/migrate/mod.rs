@@ -97,6 +97,7 @@ fn attempt(job: &Migrate<'_>, report: &mut AccountReport) -> Result<()> {
     }
     let exit = report.exit(report::Job::Migrate);
     state.end_run(run, i64::from(exit), &report.to_json(report::Job::Migrate))?;
+    state.trim_history(run)?;
     state.commit()
 }
 
