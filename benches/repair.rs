@@ -1,6 +1,7 @@
 //! What it costs to pair again, against a fresh pull in the same run: the state deleted, the UIDVALIDITY changed, a
 //! Maildir that mbsync filled. `cargo bench --bench repair`; `MESSAGES=1000` and `DELAYS=0,100` measure less. The mail is
-//! that of `make bench`; at 0 ms there is no proxy. Nothing here is asserted but that no message crosses the wire.
+//! that of `make bench`; at 0 ms there is no proxy. The last link is that of a home: 100 Mbit/s, 20 ms. Nothing here is
+//! asserted but that no message crosses the wire.
 //!
 //! The floor of each is what the server alone takes to tell, over one connection, what the messages are known by. A server
 //! that changed its UIDVALIDITY has lost its caches too, and reads each message.
@@ -46,13 +47,17 @@ fn main() {
     let Some(dovecot) = Dovecot::shared() else { return };
     let messages = numbers("MESSAGES", &[10_000])[0];
     println!("{messages} messages in one mailbox, release build\n");
-    println!("| round trip | what | seconds | of a fresh pull | floor, s | round trips | received, kB |");
+    println!("| link | what | seconds | of a fresh pull | floor, s | round trips | received, kB |");
     println!("|---|---|---|---|---|---|---|");
     account::fill(dovecot, "repair", "INBOX", 0..messages);
-    for delay in numbers("DELAYS", &[0, 20, 100]) {
-        measure(dovecot, messages, Duration::from_millis(delay));
+    let unlimited = numbers("DELAYS", &[0, 20, 100]).into_iter().map(|delay| (delay, None));
+    for (delay, rate) in unlimited.chain([(20, Some(HOME))]) {
+        measure(dovecot, messages, Duration::from_millis(delay), rate);
     }
 }
+
+/// Bytes in a second.
+const HOME: u64 = 100_000_000 / 8;
 
 fn numbers(name: &str, usual: &[u64]) -> Vec<u64> {
     let text = std::env::var(name).unwrap_or_default();
@@ -60,10 +65,14 @@ fn numbers(name: &str, usual: &[u64]) -> Vec<u64> {
     if given.is_empty() { usual.to_vec() } else { given }
 }
 
-fn measure(dovecot: &Dovecot, messages: u64, delay: Duration) {
-    let user = format!("repair-{}", delay.as_millis());
+fn measure(dovecot: &Dovecot, messages: u64, delay: Duration, rate: Option<u64>) {
+    let limit = rate
+        .map(|rate| format!(", {} Mbit/s", rate * 8 / 1_000_000))
+        .unwrap_or_default();
+    let link = format!("{} ms{limit}", delay.as_millis());
+    let user = format!("repair-{}-{}", delay.as_millis(), rate.unwrap_or(0));
     account::copy(dovecot, "repair", &user);
-    let proxy = (!delay.is_zero()).then(|| Proxy::to(dovecot.port, delay / 2));
+    let proxy = (!delay.is_zero()).then(|| Proxy::over(dovecot.port, delay / 2, rate));
     let port = proxy.as_ref().map_or(dovecot.port, |proxy| proxy.port);
     let world = World::new(port, &user);
     let pull = sync(&world, "fresh pull");
@@ -72,8 +81,7 @@ fn measure(dovecot: &Dovecot, messages: u64, delay: Duration) {
         let wire = |what: &str| run.account()["wire"][what].as_u64().unwrap_or_default();
         let floor = floor.map_or_else(|| "–".to_owned(), |floor| format!("{:.2}", floor.as_secs_f64()));
         println!(
-            "| {} ms | {what} | {:.2} | {share:.0} % | {floor} | {} | {} |",
-            delay.as_millis(),
+            "| {link} | {what} | {:.2} | {share:.0} % | {floor} | {} | {} |",
             run.took.as_secs_f64(),
             wire("round_trips"),
             wire("bytes_in") / 1000

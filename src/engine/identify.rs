@@ -6,7 +6,7 @@ use super::observe::Observation;
 use super::{Job, contents, twins};
 use crate::error::Result;
 use crate::model::{Envelope, EnvelopeKey, Gone, HeaderDigest, Id, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
-use crate::plan::{Base, Now, Presence, Rule, View, Waiting};
+use crate::plan::{self, Base, Now, Presence, Rule, View, Waiting};
 use crate::store::Depth;
 
 /// Fills in `waiting` of every view.
@@ -161,12 +161,16 @@ fn introduce_servers(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
 }
 
 /// What a server has of its own and keeps is never transferred, so its content does not come to light by itself. Where its
-/// header alone does not decide whether it is a message of the other side, it is read.
+/// header alone does not decide whether it is a message of the other side, it is read. At the first meeting, what seems to
+/// be on one side only is read too before anything is sent: servers do not tell every header as it was (HAZARDS 17).
 fn read_what_is_kept(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
     for side in Side::BOTH {
         let [own, other] = [side, side.other()].map(|side| job.stores[side as usize].keeps_flags());
         if !own && other && job.policy.of(side).new == Rule::Keep {
             learn_contents(job, seen, side, doubtful)?;
+            if seen.base != Base::Agreed {
+                learn_contents(job, seen, side, strange)?;
+            }
         }
     }
     Ok(())
@@ -216,6 +220,28 @@ fn doubtful(view: &View, side: Side) -> IdSet {
     });
     unknown.collect()
 }
+
+/// The messages of a view that match none of the other side, but could be one of those by their size. Sizes are only told
+/// roughly by some servers.
+fn strange(view: &View, side: Side) -> IdSet {
+    let strangers = plan::strangers(view);
+    let there = strangers[side.other() as usize].iter().map(|envelope| envelope.size);
+    let there: BTreeSet<u64> = there.collect();
+    let alike = |size: u64| {
+        let slack = ROUGHLY.max(size / 8);
+        there.range(size.saturating_sub(slack)..=size + slack).next().is_some()
+    };
+    let unknown = strangers[side as usize]
+        .iter()
+        .filter(|envelope| envelope.content.is_none());
+    unknown
+        .filter(|envelope| alike(envelope.size))
+        .map(|envelope| envelope.id)
+        .collect()
+}
+
+/// Bytes by which the size of a small message may be told wrongly.
+const ROUGHLY: u64 = 1024;
 
 /// The messages of a view that have a key of the other side, and whose content is not known.
 fn alike(view: &View, side: Side) -> IdSet {

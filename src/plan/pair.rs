@@ -145,6 +145,17 @@ pub(super) fn match_new(view: &View) -> Matched<'_> {
     matched
 }
 
+/// The new messages of each side that by all that is known so far are not on the other.
+pub fn strangers(view: &View) -> [Vec<&Envelope>; 2] {
+    match_new(view).alone.map(|alone| {
+        let new = alone.into_iter().filter_map(|waiting| match waiting {
+            Waiting::New(envelope) => Some(envelope),
+            Waiting::Void(_) => None,
+        });
+        new.collect()
+    })
+}
+
 /// Proposes pairs: what was sent and arrived, then what is alike.
 fn propose(waiting: &[Vec<Waiting>; 2]) -> Vec<(usize, usize)> {
     let mut pairs = adopt(waiting);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::scene::{Scene, Tolerance};
-use crate::support::server::{Fault, Point, Setup, What};
-use crate::support::world::{Run, World};
+use crate::support::server::{Fault, Lies, Point, Setup, What};
+use crate::support::world::{ACCOUNT, Run, World};
 
 fn at(verb: &str, what: What) -> Fault {
     Fault::new(verb, 1, Point::BeforeExecution, what)
@@ -97,6 +97,26 @@ fn one_bad_answer_or_one_silence_condemns_nobody() {
         assert_eq!(status(&scene).account()["serial"], false);
         scene.recover("healed", "");
         scene.agree(&changed, Tolerance::NONE, "healed");
+    }
+}
+
+/// A key that differs proves nothing: what seems to be on one side only is read before anything is sent (HAZARDS 17).
+#[test]
+fn a_server_that_does_not_tell_headers_as_they_are_gets_nothing_twice() {
+    for arguments in [&["--push"][..], &[]] {
+        let mut scene = Scene::new(&Setup::default());
+        scene.world.run(&["forget", ACCOUNT]);
+        scene.server.lie(Lies {
+            withholds_a_field: true,
+            ..Lies::default()
+        });
+        scene.deliver_to("Work", 1, 300);
+        scene.server.clear();
+        let run = scene.world.sync(arguments);
+        assert_eq!((run.exit, run.count("right", "added")), (0, 1), "{run:#?}");
+        assert_eq!(scene.server.count("APPEND"), 1, "{}", scene.server.transcript());
+        scene.forget_what_was_agreed("met again");
+        scene.assert_idle("met again");
     }
 }
 

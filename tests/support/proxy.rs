@@ -1,6 +1,7 @@
 //! A proxy between homing and a server that writes down the commands, counts bytes and round trips, delays, and cuts.
 //!
-//! It delays without serialising: what is in flight does not hold up what follows. TLS is opaque to it.
+//! It delays without serialising: what is in flight does not hold up what follows, unless it is a link of some rate. TLS is
+//! opaque to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
@@ -86,6 +87,29 @@ struct Shared {
     traffic: Traffic,
     cuts: Vec<Cut>,
     seen: BTreeMap<String, usize>,
+    link: Link,
+}
+
+/// What all connections share, each way.
+#[derive(Clone, Copy, Default)]
+struct Link {
+    /// Bytes in a second; without one there is no limit.
+    rate: Option<u64>,
+    /// When each way will have passed on all that it was given: up, down.
+    free: [Option<Instant>; 2],
+}
+
+impl Link {
+    /// When the last of so many bytes has left, where they come in now.
+    fn pass(&mut self, bytes: usize, upwards: bool) -> Instant {
+        let now = Instant::now();
+        let Some(rate) = self.rate else { return now };
+        let free = &mut self.free[usize::from(!upwards)];
+        let begun = free.map_or(now, |free| free.max(now));
+        let left = begun + Duration::from_secs_f64(bytes as f64 / rate as f64);
+        *free = Some(left);
+        left
+    }
 }
 
 /// A listening proxy; it goes on until the test process ends.
@@ -98,9 +122,15 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Passes everything on to `port` on loopback, each way `delay` later.
     pub(crate) fn to(port: u16, delay: Duration) -> Self {
+        Self::over(port, delay, None)
+    }
+
+    /// The same over a link that carries `rate` bytes a second each way, all connections together.
+    pub(crate) fn over(port: u16, delay: Duration, rate: Option<u64>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let own = listener.local_addr().expect("an address").port();
         let shared = Arc::<Mutex<Shared>>::default();
+        shared.lock().expect("no panic").link.rate = rate;
         let state = Arc::clone(&shared);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -252,7 +282,8 @@ fn pump(mut from: TcpStream, to: TcpStream, delay: Duration, connection: &Connec
         });
         let keep = stop.as_ref().map_or(n, |(end, line)| end.saturating_sub(line.len()));
         let cut = count(connection, keep as u64, upwards);
-        if pass_on(&later, &buffer[..keep], delay).is_err() || cut || stop.is_some() {
+        let left = connection.shared.lock().expect("no panic").link.pass(keep, upwards);
+        if pass_on(&later, &buffer[..keep], left + delay).is_err() || cut || stop.is_some() {
             break;
         }
     }
@@ -275,8 +306,8 @@ fn count(connection: &Connection, bytes: u64, upwards: bool) -> bool {
     at.map(|at| shared.cuts.remove(at)).is_some()
 }
 
-fn pass_on(later: &Sender<(Instant, Vec<u8>)>, bytes: &[u8], delay: Duration) -> io::Result<()> {
-    let sent = later.send((Instant::now() + delay, bytes.to_vec()));
+fn pass_on(later: &Sender<(Instant, Vec<u8>)>, bytes: &[u8], due: Instant) -> io::Result<()> {
+    let sent = later.send((due, bytes.to_vec()));
     sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
 }
 

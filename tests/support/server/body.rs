@@ -52,8 +52,8 @@ pub fn field_value(field: &[u8]) -> Vec<u8> {
     value.trim_ascii().to_vec()
 }
 
-/// The bytes of a section: shared where it is a run of the message.
-pub fn section(message: &Arc<[u8]>, section: &Section) -> (Arc<[u8]>, Range<usize>) {
+/// The bytes of a section: shared where it is a run of the message. `withheld` leaves out the first of chosen fields.
+pub fn section(message: &Arc<[u8]>, section: &Section, withheld: bool) -> (Arc<[u8]>, Range<usize>) {
     let split = header_end(message);
     let range = match section {
         Section::All => 0..message.len(),
@@ -63,7 +63,7 @@ pub fn section(message: &Arc<[u8]>, section: &Section) -> (Arc<[u8]>, Range<usiz
             let chosen = fields(&message[..split])
                 .into_iter()
                 .filter(|f| names.contains(&field_name(f)) != *not);
-            let mut out = chosen.collect::<Vec<_>>().concat();
+            let mut out = chosen.skip(usize::from(withheld)).collect::<Vec<_>>().concat();
             out.extend_from_slice(b"\r\n");
             let end = out.len();
             return (out.into(), 0..end);

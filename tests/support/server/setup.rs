@@ -129,6 +129,8 @@ pub struct Lies {
     pub mends_line_ends: bool,
     /// Each byte of an appended message's header that is not ASCII becomes an X, as on Cyrus.
     pub spoils_headers: bool,
+    /// HEADER.FIELDS leaves out the first of the fields that it should name (HAZARDS 17).
+    pub withholds_a_field: bool,
     /// An extended LIST shows levels that do not exist as if they did, with an untagged NO for their STATUS (HAZARDS 13).
     pub ghosts: bool,
 }
@@ -152,6 +154,7 @@ impl Lies {
             date: self.date + other.date,
             mends_line_ends: self.mends_line_ends || other.mends_line_ends,
             spoils_headers: self.spoils_headers || other.spoils_headers,
+            withholds_a_field: self.withholds_a_field || other.withholds_a_field,
             ghosts: self.ghosts || other.ghosts,
         }
     }

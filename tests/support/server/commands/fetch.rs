@@ -115,12 +115,12 @@ impl Session {
             Item::EmailId => line.text(&format!("EMAILID (M{:x})", message.content_number())),
             Item::GmailId => line.text(&format!("X-GM-MSGID {}", message.content_number())),
             Item::Rfc822(name, section) => {
-                let (bytes, range) = body::section(&message.bytes, section);
+                let (bytes, range) = body::section(&message.bytes, section, self.lies.withholds_a_field);
                 line.text(&format!("{name} "));
                 line.literal(&bytes, range);
             }
             Item::Body { section, partial, .. } => {
-                let (bytes, mut range) = body::section(&message.bytes, section);
+                let (bytes, mut range) = body::section(&message.bytes, section, self.lies.withholds_a_field);
                 line.text(&format!("BODY[{}]", section_name(section)));
                 if let Some((from, count)) = partial {
                     line.text(&format!("<{from}>"));
