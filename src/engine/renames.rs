@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Job;
 use crate::error::Result;
 use crate::model::{Envelope, IdSet, Listed, Mailbox, MailboxId, MailboxPath, Pair, Side};
-use crate::plan::{Census, Kin};
+use crate::plan::{Census, Kin, Row};
 use crate::state::{MailboxRow, Place, Renaming};
 use crate::store::Depth;
 
@@ -38,6 +38,7 @@ pub(super) fn find_kin(
     census: &mut Census,
 ) -> Result<()> {
     for side in Side::BOTH {
+        one_claim_each(job, side, rows, listed[side as usize], census);
         let mut search = Search::new(job, side, rows, listed[side as usize], census);
         if search.is_on() {
             search.by_journal(open, census);
@@ -232,6 +233,22 @@ fn confirmed_of(rows: &[MailboxRow], row: usize, side: Side) -> bool {
     rows[row].places[side as usize]
         .as_ref()
         .is_some_and(|place| place.confirmed.is_some())
+}
+
+/// A mailbox that was renamed has the name of one that was deleted before: what is listed there is the one that it looks like.
+fn one_claim_each(job: &Job<'_>, side: Side, rows: &[MailboxRow], listed: &[Listed], census: &mut Census) {
+    let is_sure = |nth: usize, at: usize| {
+        let place = rows[nth].places[side as usize].as_ref();
+        place.is_some_and(|place| !is_doubtful(job, side, &listed[at], place))
+    };
+    let claim = |(nth, row): (usize, &Row)| Some((nth, row.at[side as usize]?));
+    let claims: Vec<(usize, usize)> = census.rows.iter().enumerate().filter_map(claim).collect();
+    for &(nth, at) in &claims {
+        let other_is_sure = |&(other, seen): &(usize, usize)| other != nth && seen == at && is_sure(other, at);
+        if !is_sure(nth, at) && claims.iter().any(other_is_sure) {
+            census.rows[nth].at[side as usize] = None;
+        }
+    }
 }
 
 /// Whether what is listed under a mailbox's old name may be another mailbox by now.

@@ -276,11 +276,12 @@ fn adopt(job: &Job<'_>, seen: &mut Observation, side: Side, sent: &[Sent], new: 
         let row = row(new.mailbox, new, side, halves, new.size);
         return note(job, seen, side.other(), row);
     }
-    // Another client may have moved it already: then the original follows.
+    // Another client may have moved it already: then the original follows. Not one that still finds its copy where it was sent.
     let mailboxes: HashMap<MailboxId, &View> = seen.views.iter().map(|view| (view.id, view)).collect();
     let moved = same().filter(|sent| sent.kind == IntentKind::Copy && sent.mailbox != new.mailbox);
     let original = moved.into_iter().find_map(|sent| {
-        let waiting = mailboxes.get(&sent.mailbox)?.waiting[side.other() as usize].iter();
+        let view = mailboxes.get(&sent.mailbox).filter(|view| lacks_one(view, side, new))?;
+        let waiting = view.waiting[side.other() as usize].iter();
         waiting.into_iter().find_map(|waiting| match waiting {
             Waiting::New(original) if original.id == sent.source && original.content == new.content => Some(original),
             _ => None,
@@ -292,6 +293,16 @@ fn adopt(job: &Job<'_>, seen: &mut Observation, side: Side, sent: &[Sent], new: 
     let halves = [Half::seen(&original, original.flags.clone()), gone(&original.flags)];
     let row = row(original.mailbox, &original, side.other(), halves, new.size);
     note(job, seen, side, row)
+}
+
+/// Whether fewer messages that can be this one wait in the view on that side than on the other.
+fn lacks_one(view: &View, side: Side, new: &Envelope) -> bool {
+    let key = Key::of(new.envelope, new.header);
+    let alike = |side: Side| {
+        let waiting = view.waiting[side as usize].iter();
+        waiting.filter(|waiting| Key::of_waiting(waiting) == key).count()
+    };
+    alike(side) < alike(side.other())
 }
 
 fn gone(flags: &Flags) -> Half {

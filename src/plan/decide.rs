@@ -77,12 +77,13 @@ pub(super) fn decide(
     let mut groups = Groups::default();
     let revived: HashMap<PairId, Touched> = lived_on.iter().filter_map(revive).map(|t| (t.pair.id, t)).collect();
     let mut seen = std::collections::HashSet::new();
-    for touched in view.touched.iter().filter(|touched| !moved.contains(&touched.pair.id)) {
+    let here = |touched: &&Touched| !moved.contains(&touched.pair.id) || revived.contains_key(&touched.pair.id);
+    for touched in view.touched.iter().filter(here) {
         seen.insert(touched.pair.id);
         let mut touched = touched.clone();
         if let Some(again) = revived.get(&touched.pair.id) {
             for side in Side::BOTH {
-                if touched.pair.half(side).id.is_none() {
+                if again.now[side as usize] != Now::AsBase {
                     touched.now[side as usize] = again.now[side as usize].clone();
                 }
             }

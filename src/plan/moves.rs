@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::alike::{Traits, match_up};
-use super::pair::{Matched, Waiting};
+use super::pair::{Match, Matched, Waiting};
 use super::{Action, Base, Input, Move, Now, Rule, Step, Touched};
 use crate::model::{ContentDigest, Envelope, Flags, Gone, Id, IdSet, MailboxId, Pair, PairId, Side};
 
@@ -116,6 +116,9 @@ impl<'a> Moves<'a> {
         let there = by.other();
         let Some(id) = lost.pair.half(there).id else { return };
         let from = lost.pair.mailbox;
+        if *to == from {
+            return self.again(open, lost.pair, new, by);
+        }
         let rule = match self.input.policy.of(by).moves {
             // DESIGN 8a, "no trustworthy base": one side's place wins.
             Rule::Spread if self.input.base == Base::Old && by != self.input.tie => Rule::Undo,
@@ -154,6 +157,22 @@ impl<'a> Moves<'a> {
                 gone.push(lost.pair.id);
             }
         }
+    }
+
+    /// Gone and new in one mailbox: its id changed, nothing else.
+    fn again(&mut self, open: &mut [Matched<'_>], pair: &Pair, new: &Envelope, by: Side) {
+        self.take(open, (pair.mailbox, new.id), by);
+        self.taken.insert(pair.id);
+        let (found, known) = (Waiting::New(new.clone()), Waiting::Void(Box::new(pair.clone())));
+        let (left, right) = if by == Side::Left {
+            (found, known)
+        } else {
+            (known, found)
+        };
+        let base = None;
+        open[self.places[&pair.mailbox]]
+            .matches
+            .push(Match { left, right, base });
     }
 
     /// Moved on both sides, to different mailboxes: one side wins, but Trash and Junk yield.
@@ -481,7 +500,7 @@ mod tests {
     #[test]
     fn the_table_of_moves() {
         use At::{CopiedTo, Gone, In, There};
-        let rows: [(At, At, &[&str]); 11] = [
+        let rows: [(At, At, &[&str]); 13] = [
             (
                 In(1),
                 There,
@@ -496,6 +515,17 @@ mod tests {
                 In(1),
                 In(1),
                 &["pair 1 message in Work: the ids changed, the content did not"],
+            ),
+            // Gone and new where it was.
+            (
+                In(0),
+                There,
+                &["pair 1 message in INBOX: the ids changed, the content did not"],
+            ),
+            (
+                There,
+                In(0),
+                &["pair 1 message in INBOX: the ids changed, the content did not"],
             ),
             (
                 In(1),
