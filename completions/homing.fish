@@ -62,6 +62,7 @@ complete -c homing -n "__fish_homing_using_subcommand backup" -l json -d 'Write 
 complete -c homing -n "__fish_homing_using_subcommand backup" -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c homing -n "__fish_homing_using_subcommand backup" -s v -l verbose -d 'Say what is done and why'
 complete -c homing -n "__fish_homing_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c homing -n "__fish_homing_using_subcommand verify" -l manifest -d 'Write a list of all whole files there, with their SHA-256, as `sha256sum -c` reads it' -r -F
 complete -c homing -n "__fish_homing_using_subcommand verify" -l wait -d 'Wait so long for another run on the same archive to end, instead of leaving at once with 75' -r
 complete -c homing -n "__fish_homing_using_subcommand verify" -l config -d 'The configuration file' -r -F
 complete -c homing -n "__fish_homing_using_subcommand verify" -l state -d 'Where homing keeps what it knows of each account' -r -f -a "(__fish_complete_directories)"

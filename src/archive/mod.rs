@@ -2,11 +2,13 @@
 //!
 //! An archive is a directory: `mail/` is a Maildir (nested) with the account as the server last had it, `gone/` another one
 //! with what has left the server since, and `homing.db` a copy of the state, with the history: which message was where, with
-//! which flags, from which run to which. Files are added, renamed and at last pruned, and never changed.
+//! which flags, from which run to which. `README.txt` says so to who finds it. Files are added, renamed and at last pruned,
+//! and never changed.
 //!
-//! `view` is the account as it was at a run; `verify` compares files with their digests; `prune` deletes what left long
-//! ago; `when` reads points in time as people write them.
+//! `view` is the account as it was at a run; `verify` compares files with their digests, and `manifest` lists these for
+//! other programs; `prune` deletes what left long ago; `when` reads points in time as people write them.
 
+pub mod manifest;
 pub mod prune;
 pub mod verify;
 pub mod view;
@@ -45,6 +47,11 @@ impl Archive {
     /// Damaged files that were replaced.
     pub fn damaged(&self) -> PathBuf {
         self.root.join("damaged")
+    }
+
+    /// What tells how to read it without homing.
+    pub fn readme(&self) -> PathBuf {
+        self.root.join("README.txt")
     }
 
     /// The copy of the state.
@@ -91,6 +98,9 @@ pub struct Books {
     /// Where it lies if it is a copy; deleted with this value.
     _copied: tempfile::TempDir,
 }
+
+/// What stands in [`Archive::readme`].
+pub const README: &str = include_str!("README.txt");
 
 /// The command whose runs are the points in time of an archive.
 pub const COMMAND: &str = crate::state::BACKUP;

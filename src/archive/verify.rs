@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Archive;
+use super::manifest::Manifest;
 use super::view::Shelves;
 use crate::error::{Failure, Kind, Result};
 use crate::maildir::files::{Files, MessageFile, on_threads};
@@ -42,8 +43,14 @@ pub struct Finding {
 /// Messages that are looked at together.
 const SET: usize = 1000;
 
-/// Checks every message, or these.
-pub fn verify(state: &State, shelves: &Shelves, only: Option<&BTreeSet<Id>>, stop: &Stop) -> Result<Verified> {
+/// Checks every message, or these; what is whole goes into the manifest.
+pub fn verify(
+    state: &State,
+    shelves: &Shelves,
+    only: Option<&BTreeSet<Id>>,
+    manifest: Option<&Manifest>,
+    stop: &Stop,
+) -> Result<Verified> {
     let found = Mutex::new(Verified::default());
     let ours = Mutex::new(HashSet::new());
     let bytes = AtomicU64::new(0);
@@ -58,6 +65,9 @@ pub fn verify(state: &State, shelves: &Shelves, only: Option<&BTreeSet<Id>>, sto
                 return;
             }
             let checked = check(message, shelves, &bytes);
+            if let (Some(manifest), Some(file)) = (manifest, &checked.whole) {
+                manifest.add(file);
+            }
             ours.lock()
                 .expect("no panic while held")
                 .extend(checked.files.into_iter().map(|file| file.path));
@@ -84,6 +94,8 @@ pub fn verify(state: &State, shelves: &Shelves, only: Option<&BTreeSet<Id>>, sto
 
 struct Checked {
     files: Vec<MessageFile>,
+    /// The one that holds what was archived.
+    whole: Option<MessageFile>,
     trouble: Option<Finding>,
 }
 
@@ -98,17 +110,18 @@ fn check(message: &Archived, shelves: &Shelves, bytes: &AtomicU64) -> Checked {
             let trouble = finding(None, failure.what);
             return Checked {
                 files: Vec::new(),
+                whole: None,
                 trouble,
             };
         }
     };
-    let mut trouble = finding(None, "there is no file of it".to_owned());
+    let (mut whole, mut trouble) = (None, finding(None, "there is no file of it".to_owned()));
     for (nth, file) in files.iter().enumerate() {
         let what = match file.identify(message.verbatim) {
             Ok(identity) => {
                 bytes.fetch_add(identity.size, Ordering::Relaxed);
                 if identity.content == message.content {
-                    trouble = None;
+                    (whole, trouble) = (Some(file.clone()), None);
                     break;
                 }
                 let (is, was) = (identity.size, message.size);
@@ -125,7 +138,7 @@ fn check(message: &Archived, shelves: &Shelves, bytes: &AtomicU64) -> Checked {
             trouble = finding(Some(file.clone()), what);
         }
     }
-    Checked { files, trouble }
+    Checked { files, whole, trouble }
 }
 
 /// Files that belong to no message, not even to one that a cut run left unnoted.

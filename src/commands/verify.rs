@@ -1,10 +1,11 @@
 //! `homing verify`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Context, side_by_side};
 use crate::engine::verify as engine;
-use crate::error::Result;
+use crate::error::{Failure, Kind, Result};
 use crate::report::{Job, Report};
 
 /// Check archives: every message against its digest, the books against the disk
@@ -24,6 +25,12 @@ pub struct Verify {
     #[arg(long)]
     pub server: bool,
 
+    /// Write a list of all whole files there, with their SHA-256, as `sha256sum -c` reads it
+    ///
+    /// For one account. The paths begin in the archive's directory, and hold until a backup renames files.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub manifest: Option<PathBuf>,
+
     /// Fetch damaged and missing messages again that the server still has
     ///
     /// Damaged files go to `damaged/` in the archive, then a backup brings back what is missing.
@@ -39,12 +46,17 @@ impl Verify {
     /// Does it.
     pub fn run(&self, context: &Context) -> Result<Report> {
         let accounts = context.archived(&self.accounts)?;
+        if self.manifest.is_some() && accounts.len() != 1 {
+            let what = "--manifest is for one account";
+            return Err(Failure::account(Kind::Usage, what).hint("name the account"));
+        }
         let reports = side_by_side(&accounts, |account| {
             let bar = context.progress.bar(&account.name);
             engine::verify(&engine::Verify {
                 account,
                 states: &context.states,
                 server: self.server,
+                manifest: self.manifest.as_deref(),
                 repair: self.repair,
                 wait: Duration::from_secs(self.wait.into()),
                 stop: context.stop.clone(),

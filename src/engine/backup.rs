@@ -11,7 +11,7 @@ use super::names::AccountNames;
 use super::server::imap_options;
 use super::{Event, Finished, Job, courtesy, filing, summary};
 use crate::account::Account;
-use crate::archive::{Archive, COMMAND};
+use crate::archive::{Archive, COMMAND, README};
 use crate::error::{Failure, Kind, Result};
 use crate::imap::{self, Imap};
 use crate::maildir::{self, LayoutChoice, Maildir, Shelves};
@@ -107,6 +107,7 @@ fn attempt(job: &Backup<'_>, report: &mut AccountReport) -> Result<()> {
     }
     if noted > 0 || !archive.database().exists() {
         copy_database(&state, archive)?;
+        explain(archive)?;
     }
     Ok(())
 }
@@ -173,6 +174,21 @@ pub(super) fn bring_back(db: &Path, archive: &Archive) -> Result<()> {
         );
         Failure::account(Kind::Config, what).hint("check that both places can be read and written")
     })
+}
+
+/// Says in the archive what it is; as this program knows it today.
+fn explain(archive: &Archive) -> Result<()> {
+    let path = archive.readme();
+    if fs::read(&path).is_ok_and(|text| text == README.as_bytes()) {
+        return Ok(());
+    }
+    let new = path.with_extension("new");
+    fs::write(&new, README)
+        .and_then(|()| fs::rename(&new, &path))
+        .map_err(|err| {
+            let what = format!("cannot write {}: {err}", path.display());
+            Failure::account(Kind::Partial, what).hint("the mail is archived; the file only explains the archive")
+        })
 }
 
 /// Leaves a consistent copy of the state in the archive: readers see the old one or the new one.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Event, backup};
 use crate::account::Account;
+use crate::archive::manifest::Manifest;
 use crate::archive::verify::{self, Finding, Verified};
 use crate::archive::view::Shelves;
 use crate::archive::{Archive, Books};
@@ -23,6 +24,8 @@ pub struct Verify<'a> {
     pub states: &'a Path,
     /// Compare the archive with the server too.
     pub server: bool,
+    /// Write the digests of all whole files there.
+    pub manifest: Option<&'a Path>,
     /// Fetch damaged and missing messages again that the server still has.
     pub repair: bool,
     /// How long to wait for another run on this archive.
@@ -42,11 +45,18 @@ fn attempt(job: &Verify<'_>, report: &mut AccountReport) -> Result<()> {
     let archive = job.account.archive()?;
     let db = backup::database(job.states, job.account);
     (job.watch)(Event::Looking);
+    let manifest = job.manifest.map(|path| Manifest::begin(path, &archive.root));
     let again = {
         let _lock = Lock::take(&db, job.wait, &job.stop)?;
         let books = archive.books(&db)?;
         books.state.check()?;
-        let mut found = verify::verify(&books.state, &shelves(archive, &books), None, &job.stop)?;
+        let mut found = verify::verify(
+            &books.state,
+            &shelves(archive, &books),
+            None,
+            manifest.as_ref(),
+            &job.stop,
+        )?;
         let again = if job.repair {
             verify::set_aside(archive, &found)?
         } else {
@@ -59,8 +69,9 @@ fn attempt(job: &Verify<'_>, report: &mut AccountReport) -> Result<()> {
         again
     };
     if !again.is_empty() {
-        mend(job, archive, &db, &again, report)?;
+        mend(job, (archive, &db), &again, manifest.as_ref(), report)?;
     }
+    manifest.map_or(Ok(()), Manifest::end)?;
     if job.server {
         compare(job, report)?;
     }
@@ -74,9 +85,9 @@ fn shelves(archive: &Archive, books: &Books) -> Shelves {
 /// A backup brings back what `mail/` lacks and the server has; then these messages are checked once more.
 fn mend(
     job: &Verify<'_>,
-    archive: &Archive,
-    db: &Path,
+    (archive, db): (&Archive, &Path),
     again: &BTreeSet<Id>,
+    manifest: Option<&Manifest>,
     report: &mut AccountReport,
 ) -> Result<()> {
     let run = job.backup(false);
@@ -86,7 +97,13 @@ fn mend(
     report.error = run.error;
     let _lock = Lock::take(db, job.wait, &job.stop)?;
     let books = archive.books(db)?;
-    let found = verify::verify(&books.state, &shelves(archive, &books), Some(again), &job.stop)?;
+    let found = verify::verify(
+        &books.state,
+        &shelves(archive, &books),
+        Some(again),
+        manifest,
+        &job.stop,
+    )?;
     let told = told(job, archive, &found);
     if let Some(verification) = &mut report.verification {
         verification.repaired = found.whole;

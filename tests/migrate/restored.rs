@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::scene::{Scene, mail};
 use crate::support::server::{Account, Setup};
-use crate::support::world::Run;
+use crate::support::world::{Run, local};
 
 /// FROM with an archive.
 fn archived(to: Setup) -> Scene {
@@ -218,9 +218,68 @@ fn the_log_has_what_was_restored_and_where() {
         }
         let message = &of_work("copy")["messages"][0];
         let file = message["file"].as_str().unwrap();
-        let names = crate::support::world::local::messages(&scene.world.home().join("Archive/mail/Work"));
+        let names = local::messages(&scene.world.home().join("Archive/mail/Work"));
         assert!(names[0].display().to_string().contains(file), "{names:?} {message}");
         message["uid"].as_u64()
     });
     assert_eq!(uids, [Some(1), None]);
+}
+
+#[test]
+fn an_archive_can_be_read_and_checked_without_homing() {
+    let scene = archived(Setup::default());
+    scene.on_from(|from| {
+        for name in ["INBOX", "a\\b", "Work"] {
+            fill(from, name, None);
+        }
+    });
+    scene.backup();
+    let root = scene.world.home().join("Archive");
+
+    // The query that README.txt tells, on a day to come.
+    let readme = fs::read_to_string(root.join("README.txt")).unwrap();
+    let query = readme
+        .split('"')
+        .find(|text| text.starts_with("SELECT"))
+        .expect("a query");
+    let books = rusqlite::Connection::open(root.join("homing.db")).unwrap();
+    let names = |query: &str| -> Vec<String> {
+        let mut query = books.prepare(query).unwrap();
+        query
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
+    };
+    assert_eq!(names(query), Vec::<String>::new(), "before the first backup");
+    let names = names(&query.replace("2026-03-01", "2099-03-01"));
+    let files = local::messages(&root.join("mail/INBOX"));
+    assert_eq!((names.len(), files.len()), (1, 1));
+    assert!(
+        files[0].display().to_string().contains(&names[0]),
+        "{names:?} {files:?}"
+    );
+
+    let manifest = scene.world.home().join("manifest");
+    let run = scene
+        .world
+        .run(&["verify", "personal", "--manifest", &manifest.display().to_string()]);
+    assert_eq!(run.exit, 0, "{run:#?}");
+    let check = || {
+        let mut sha256sum = std::process::Command::new("sha256sum");
+        let output = sha256sum
+            .args(["--strict", "-c"])
+            .arg(&manifest)
+            .current_dir(&root)
+            .output();
+        output.expect("coreutils")
+    };
+    let checked = check();
+    let lines = String::from_utf8_lossy(&checked.stdout)
+        .lines()
+        .filter(|line| line.ends_with(": OK"))
+        .count();
+    assert_eq!((checked.status.code(), lines), (Some(0), 3), "{checked:?}");
+    fs::write(&files[0], "something else").unwrap();
+    assert_eq!(check().status.code(), Some(1));
 }
