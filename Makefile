@@ -1,7 +1,8 @@
 # make demo     builds, and shows a sync from end to end against a server that comes with it
 # make test     builds, and runs all tests, those against a real Dovecot included
-# make bench    measures homing beside other programs that are installed, and writes docs/benchmarks.md (an hour or two);
-#               ONLY=idle,changes, TOOLS=homing,mbsync, DELAYS=0,100 or RUNS=1 measure less, QUICK=1 less of everything
+# make bench    measures homing beside other programs that are installed, and writes docs/benchmarks.md (half an hour;
+#               30 GB of disk, freed at its end); ONLY=idle,changes, TOOLS=homing,mbsync, DELAYS=0,100, RUNS=1 or LIMIT=20
+#               (seconds for a run) measure less, QUICK=1 less of everything
 # make docs     writes what is generated: manual pages, completions, the sample configuration
 # make install  builds the release and installs it below PREFIX
 
@@ -26,8 +27,8 @@ test:
 	@$(SETUP) && HOMING_REAL_SERVERS=1 cargo test $$flags
 
 bench:
-	@$(SETUP) && HOMING_REAL_SERVERS=1 ONLY='$(ONLY)' TOOLS='$(TOOLS)' DELAYS='$(DELAYS)' RUNS='$(RUNS)' QUICK='$(QUICK)' \
-		cargo bench $$flags --bench peers
+	@$(SETUP) && HOMING_REAL_SERVERS=1 ONLY='$(ONLY)' TOOLS='$(TOOLS)' DELAYS='$(DELAYS)' RUNS='$(RUNS)' LIMIT='$(LIMIT)' \
+		QUICK='$(QUICK)' cargo bench $$flags --bench peers
 
 docs:
 	@$(SETUP) && HOMING_BLESS=1 cargo test --quiet $$flags --test kept_in_step

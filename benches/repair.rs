@@ -130,7 +130,8 @@ fn ask(host: &str, port: u16, user: &str) -> Duration {
 }
 
 fn drop_state(world: &World) {
-    account::remove(&world.home().join("xdg/state/homing").join(ACCOUNT));
+    let state = world.home().join("xdg/state/homing").join(ACCOUNT);
+    fs::remove_dir_all(state).expect("the state of the run before");
 }
 
 fn change_validity(kept: &Path) {

@@ -1,8 +1,11 @@
 //! Accounts on the server: filled once, then copied for each program.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
+
+use rayon::prelude::*;
 
 use crate::support::dovecot::Dovecot;
 use crate::support::mail::{Mail, realistic};
@@ -41,10 +44,51 @@ fn wire(mail: Mail) -> raw::Mail {
     }
 }
 
-/// A copy of an account under another name. Messages are hard links: a Maildir's files never change.
+/// The UIDVALIDITY of what [`write()`] makes, and the date of its messages.
+pub(crate) const VALIDITY: u32 = 1_772_323_200;
+pub(crate) const DATE: i64 = 1_772_323_200;
+
+/// Fills the INBOX of a new account with so many small messages, which are seen, in the server's own files: sending a
+/// hundred thousand takes minutes. Then has the server look at them once.
+pub(crate) fn write(dovecot: &Dovecot, user: &str, count: usize) {
+    drop(Raw::connect(dovecot.host, dovecot.port, user));
+    let home = dovecot.mail_home(user);
+    let root = home.join("Maildir");
+    for part in ["", "cur", "new", "tmp"] {
+        fs::create_dir_all(root.join(part)).expect("a folder");
+        own_as(home.parent().unwrap_or(&home), &root.join(part));
+    }
+    own_as(home.parent().unwrap_or(&home), &home);
+    let mut list = format!("3 V{VALIDITY} N{} G{:032x}\n", count + 1, VALIDITY);
+    for number in 0..count {
+        let file = root.join("cur").join(name(number));
+        fs::write(&file, small(number).bytes).expect("room on the disk");
+        own_as(&home, &file);
+        let _ = writeln!(list, "{} :{}", number + 1, name(number));
+    }
+    let file = root.join("dovecot-uidlist");
+    fs::write(&file, list).expect("room on the disk");
+    own_as(&home, &file);
+    let mut raw = Raw::connect(dovecot.host, dovecot.port, user);
+    let seen = raw.ok("SELECT INBOX");
+    assert!(seen.contains(&format!("* {count} EXISTS")), "{seen:#?}");
+    raw.ok("UID FETCH 1:* (FLAGS INTERNALDATE RFC822.SIZE)");
+}
+
+/// One of the small messages.
+pub(crate) fn small(number: usize) -> Mail {
+    Mail::simple(&format!("number {number}"))
+}
+
+/// Its file in `cur/`.
+pub(crate) fn name(number: usize) -> String {
+    let size = small(number).bytes.len();
+    format!("{DATE}.M{number}P1.bench,S={size},W={size}:2,S")
+}
+
+/// A copy of an account under another name, which nobody has yet. Messages are hard links: a Maildir's files never change.
 pub(crate) fn copy(dovecot: &Dovecot, from: &str, to: &str) {
     let (from, to) = (dovecot.mail_home(from), dovecot.mail_home(to));
-    remove(&to);
     copy_tree(&from, &to);
 }
 
@@ -75,14 +119,28 @@ pub(crate) fn own_as(model: &Path, path: &Path) {
     let _ = chown(path, Some(owner.uid()), Some(owner.gid()));
 }
 
-/// Removes a folder, if it is there.
-pub(crate) fn remove(dir: &Path) {
-    if dir.exists() {
-        fs::remove_dir_all(dir).expect("a folder of ours");
-    }
-}
-
 /// Everything written until now is on the disk, so that nobody pays for another's writing.
 pub(crate) fn settle() {
     let _ = std::process::Command::new("sync").status();
+}
+
+/// Removes all files below a folder, many at a time: where freed blocks are discarded at once (`mount -o discard`), each
+/// file takes milliseconds of waiting.
+pub(crate) fn clear(dir: &Path) {
+    let (mut files, mut open) = (Vec::new(), vec![dir.to_owned()]);
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                open.push(entry.path());
+            } else {
+                files.push(entry.path());
+            }
+        }
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(32).build();
+    pool.expect("threads").install(|| {
+        files.par_iter().for_each(|file| {
+            let _ = fs::remove_file(file);
+        });
+    });
 }

@@ -1,9 +1,9 @@
 //! homing beside other programs that keep a Maildir and an IMAP account the same, on one Dovecot, in one run.
 //!
 //! `make bench` measures all and writes `docs/benchmarks.md`. `ONLY=idle,changes` measures these workloads again and
-//! keeps what the last run found of the others; `TOOLS=homing,mbsync`, `DELAYS=0,100` and `RUNS=1` measure less;
-//! `QUICK=1` takes a tenth of the mail, once, and prints only. A program that is not installed is left out, and the page
-//! says so. Nothing here is asserted by a test.
+//! keeps what the last run found of the others; `TOOLS=homing,mbsync`, `DELAYS=0,100` and `RUNS=1` measure less; a run
+//! over `LIMIT` seconds is ended; `QUICK=1` takes a tenth of the mail, once, and prints only. A program that is not
+//! installed is left out, and the page says so. Nothing here is asserted by a test.
 
 #[path = "../../tests/support"]
 #[allow(dead_code, unreachable_pub, unused_imports, clippy::pedantic)] // what the tests use
@@ -19,11 +19,12 @@ mod support {
 
 mod account;
 mod floor;
+mod growth;
 mod machine;
 mod measure;
 mod page;
 mod results;
-mod scale;
+mod targets;
 mod tools;
 mod workloads;
 
@@ -43,6 +44,8 @@ pub(crate) struct Scope {
     delays: Vec<Duration>,
     /// How often each step is measured, at most.
     runs: usize,
+    /// What takes longer is ended, and counts as failed.
+    limit: Duration,
     /// Less of everything, and no page.
     quick: bool,
 }
@@ -69,6 +72,7 @@ impl Scope {
                 .map(Duration::from_millis)
                 .collect(),
             runs: numbers("RUNS", &[runs])[0] as usize,
+            limit: Duration::from_secs(numbers("LIMIT", &[120])[0]),
             quick,
         }
     }
@@ -104,13 +108,19 @@ fn main() {
         Results::load()
     };
     results.about = machine::describe(&dovecot, &tools, &missing);
-    workloads::measure(&scope, &dovecot, &tools, &mut results);
-    if scope.wants("scale") {
-        scale::measure(&scope, &mut results);
+    // In the folder that the server's own is made in, so that both are on one disk.
+    let dir = tempfile::Builder::new().prefix("homing-bench-").tempdir();
+    let dir = dir.expect("a folder");
+    workloads::measure(&scope, &dovecot, &tools, dir.path(), &mut results);
+    if scope.wants("growth") {
+        growth::measure(&scope, dir.path(), &mut results);
     }
     let page = page::tables(&results);
     println!("{page}");
     if !scope.quick {
         page::write(&page);
     }
+    println!("removing what was written");
+    account::clear(dir.path());
+    account::clear(&dovecot.mail_home(""));
 }

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use crate::measure::{Sample, median};
+use crate::measure::Sample;
 use crate::results::Results;
+use crate::targets;
 use crate::tools::Tool;
 use crate::workloads::TITLES;
 
@@ -27,14 +28,15 @@ pub(crate) fn tables(results: &Results) -> String {
     for line in &results.about {
         let _ = writeln!(text, "- {line}");
     }
+    text += &targets::table(results);
     for (workload, title) in TITLES {
         if let Some(by_delay) = results.samples.get(workload) {
             let _ = writeln!(text, "\n## {title}\n\n{HEAD}");
             for (&delay, by_tool) in by_delay {
                 for tool in Tool::ALL {
-                    let sample = |tool: Tool| by_tool.get(tool.name()).and_then(|samples| median(samples));
-                    if let Some(own) = sample(tool) {
-                        text += &row(tool, delay, own, sample(tool.counterpart()));
+                    if let Some(own) = results.of(workload, delay, tool) {
+                        let runs = by_tool.get(tool.name()).map_or(0, Vec::len);
+                        text += &row(tool, delay, runs, own, results.of(workload, delay, tool.counterpart()));
                     }
                 }
             }
@@ -50,10 +52,10 @@ pub(crate) fn tables(results: &Results) -> String {
     text + &growth(results)
 }
 
-const HEAD: &str = "| round trip | program | seconds | × homing | CPU s | peak MiB | kB up | kB down | commands | round trips | connections |\n\
-    |---|---|---|---|---|---|---|---|---|---|---|";
+const HEAD: &str = "| round trip | program | runs | seconds | × homing | CPU s | peak MiB | kB up | kB down | commands | round trips | connections |\n\
+    |---|---|---|---|---|---|---|---|---|---|---|---|";
 
-fn row(tool: Tool, delay: u64, sample: &Sample, homing: Option<&Sample>) -> String {
+fn row(tool: Tool, delay: u64, runs: usize, sample: &Sample, homing: Option<&Sample>) -> String {
     let good = homing.filter(|homing| homing.failed.is_none() && sample.failed.is_none());
     let ratio = good.map_or("–".into(), |homing| format!("{:.1}", sample.wall / homing.wall));
     let seconds = sample.failed.clone().unwrap_or_else(|| format!("{:.2}", sample.wall));
@@ -67,32 +69,40 @@ fn row(tool: Tool, delay: u64, sample: &Sample, homing: Option<&Sample>) -> Stri
             wire.connections
         )
     });
-    let peak = sample.peak_kib as f64 / 1024.0;
-    let (name, cpu) = (tool.name(), sample.cpu);
-    format!("| {delay} ms | {name} | {seconds} | {ratio} | {cpu:.2} | {peak:.1} | {wire} |\n")
+    let (name, cpu, peak) = (tool.name(), sample.cpu, mib(sample));
+    format!("| {delay} ms | {name} | {runs} | {seconds} | {ratio} | {cpu:.2} | {peak:.1} | {wire} |\n")
 }
 
 fn growth(results: &Results) -> String {
-    if results.scale.is_empty() {
+    if results.growth.is_empty() {
         return String::new();
     }
     let mut text = String::from(
-        "\n## Growth: first pull of small messages, then nothing to do\n\n\
-         | messages | pull s | pull CPU s | pull peak MiB | idle s | idle CPU s | idle peak MiB | database MB |\n\
-         |---|---|---|---|---|---|---|---|\n",
+        "\n## Growth: first pull of small messages, nothing to do, one change on each side\n\n\
+         The largest mailbox holds 100,000. The server is the one that the tests carry, and shares the processor.\n\n\
+         | messages | what | seconds | CPU s | peak MiB | database MB |\n|---|---|---|---|---|---|\n",
     );
-    for (messages, scale) in &results.scale {
-        let half = |sample: &Sample| {
+    for (messages, growth) in &results.growth {
+        let database = format!("{:.1}", growth.database as f64 / 1e6);
+        let rows = [
+            ("first pull", &growth.pull, "–"),
+            ("nothing to do", &growth.idle, "–"),
+            ("one change on each side", &growth.change, database.as_str()),
+        ];
+        for (what, sample, database) in rows {
             let seconds = sample.failed.clone().unwrap_or_else(|| format!("{:.2}", sample.wall));
-            format!("{seconds} | {:.2} | {:.1}", sample.cpu, sample.peak_kib as f64 / 1024.0)
-        };
-        let database = scale.database as f64 / 1e6;
-        let _ = writeln!(
-            text,
-            "| {messages} | {} | {} | {database:.1} |",
-            half(&scale.pull),
-            half(&scale.idle)
-        );
+            let _ = writeln!(
+                text,
+                "| {messages} | {what} | {seconds} | {:.2} | {:.1} | {database} |",
+                sample.cpu,
+                mib(sample)
+            );
+        }
     }
     text
+}
+
+/// The peak in MiB.
+pub(crate) fn mib(sample: &Sample) -> f64 {
+    sample.peak_kib as f64 / 1024.0
 }

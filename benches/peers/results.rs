@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::Sample;
+use crate::measure::{Sample, median};
+use crate::tools::Tool;
 
 /// All results.
 #[derive(Default, Serialize, Deserialize)]
@@ -18,14 +19,18 @@ pub(crate) struct Results {
     /// What the wire and the disk take alone, in seconds, by workload.
     pub(crate) floors: BTreeMap<String, BTreeMap<String, f64>>,
     /// By number of messages.
-    pub(crate) scale: BTreeMap<u64, Scale>,
+    #[serde(default)]
+    pub(crate) growth: BTreeMap<u64, Growth>,
 }
 
 /// What one size of account takes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Scale {
+pub(crate) struct Growth {
     pub(crate) pull: Sample,
+    /// Nothing to do.
     pub(crate) idle: Sample,
+    /// One change on each side, in the largest mailbox.
+    pub(crate) change: Sample,
     /// Bytes of the database.
     pub(crate) database: u64,
 }
@@ -45,6 +50,11 @@ impl Results {
     pub(crate) fn save(&self) {
         let text = serde_json::to_string_pretty(self).expect("plain data");
         fs::write(Self::path(), text).expect("room on the disk");
+    }
+
+    /// What stands for one workload, round trip and program.
+    pub(crate) fn of(&self, workload: &str, delay: u64, tool: Tool) -> Option<&Sample> {
+        median(self.samples.get(workload)?.get(&delay)?.get(tool.name())?)
     }
 
     /// The samples of one workload, round trip and program.

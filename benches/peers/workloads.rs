@@ -1,30 +1,34 @@
 //! What the programs are made to do, each on a copy of the same account.
+//!
+//! Nothing is deleted before the end: a file system may avoid the inodes of files that went lately (ext4 without a journal
+//! does, for a minute and more), and a program would be charged for what the one before it left behind.
 
 mod changes;
+mod hundred;
+mod many;
+mod pulls;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::Scope;
 use crate::account;
-use crate::floor;
 use crate::measure::{self, Sample};
 use crate::results::Results;
 use crate::support::dovecot::Dovecot;
-use crate::support::mail::Mail;
 use crate::support::proxy::Proxy;
 use crate::tools::{Near, Place, Servers, Tool};
-use crate::{Scope, workloads::changes::Step};
 
-/// A run that takes longer is ended, and counts as failed.
-const LIMIT: Duration = Duration::from_secs(240);
+/// What is not measured itself, such as a first pull before runs with nothing to do, may take this long.
+const PREPARING: Duration = Duration::from_secs(300);
 /// A mailbox that changed within this time is looked at again by all programs; mbsync even waits.
 const SETTLED: Duration = Duration::from_millis(2200);
-/// The mailboxes of the account with many.
-const MAILBOXES: usize = 50;
-const EACH: u64 = 200;
+/// What takes longer is measured once: against it, chance is small.
+const LONG: f64 = 10.0;
 
 /// The workloads, with what the page calls them, in its order.
-pub(crate) const TITLES: [(&str, &str); 12] = [
+pub(crate) const TITLES: [(&str, &str); 11] = [
     ("idle", "Nothing to do, 50 mailboxes of 200 messages"),
     ("idle-100000", "Nothing to do, one mailbox of 100,000 messages"),
     ("pull-many", "First pull of 50 mailboxes of 200 messages"),
@@ -39,7 +43,6 @@ pub(crate) const TITLES: [(&str, &str); 12] = [
     ("flags-down", "1,000 messages flagged on the server"),
     ("moves-up", "1,000 messages moved on disk, between 20 mailboxes"),
     ("moves-down", "1,000 messages moved on the server, between 20 mailboxes"),
-    ("scale", "Growth"),
 ];
 
 /// Where and with what a workload is measured.
@@ -50,75 +53,74 @@ struct Bench<'a> {
     results: &'a mut Results,
     /// For Maildirs and states, on the disk that the server is on.
     dir: PathBuf,
+    /// Copies of accounts made so far: each has a name of its own.
+    copies: usize,
+    /// What has been measured in this run; samples of earlier runs make way.
+    fresh: BTreeSet<(String, u64, Tool)>,
 }
 
-/// Measures what is asked for.
-pub(crate) fn measure(scope: &Scope, dovecot: &Dovecot, tools: &[Tool], results: &mut Results) {
-    let dir = tempfile::Builder::new()
-        .prefix("homing-bench-")
-        .tempdir()
-        .expect("a folder");
+/// A program with a copy of an account.
+struct Contender {
+    place: Place,
+    user: String,
+}
+
+/// The link to the server.
+struct Line {
+    delay: Duration,
+    /// None without a delay: it would take processor time from all, and hide the disk.
+    proxy: Option<Proxy>,
+    port: u16,
+}
+
+impl Line {
+    fn new(dovecot: &Dovecot, delay: Duration) -> Self {
+        let proxy = (!delay.is_zero()).then(|| Proxy::to(dovecot.port, delay / 2));
+        let port = proxy.as_ref().map_or(dovecot.port, |proxy| proxy.port);
+        Self { delay, proxy, port }
+    }
+
+    fn ms(&self) -> u64 {
+        self.delay.as_millis() as u64
+    }
+}
+
+/// Measures what is asked for. All that was written lies in `dir`, and in the server's folder.
+pub(crate) fn measure(scope: &Scope, dovecot: &Dovecot, tools: &[Tool], dir: &Path, results: &mut Results) {
     let mut bench = Bench {
         scope,
         dovecot,
         tools,
         results,
-        dir: dir.path().to_owned(),
+        dir: dir.to_owned(),
+        copies: 0,
+        fresh: BTreeSet::new(),
     };
-    if Step::ALL.iter().any(|step| scope.wants(step.name())) || scope.wants("pull-many") {
-        bench.many();
-    }
-    if scope.wants("pull-20000") {
-        let count = scope.scaled(20_000) as u64;
-        account::fill(dovecot, "big", "INBOX", 0..count);
-        bench.pull("pull-20000", "big", &Tool::ALL);
-    }
-    if scope.wants("pull-100mb") {
-        account::append(dovecot, "one", "INBOX", 0..1, |_| huge(scope.scaled(100_000_000)));
-        bench.pull("pull-100mb", "one", &Tool::ALL);
-    }
-    if scope.wants("idle-100000") {
-        let count = scope.scaled(100_000) as u64;
-        account::append(dovecot, "hundred", "INBOX", 0..count, |n| {
-            Mail::simple(&format!("number {n}"))
-        });
-        bench.idle("idle-100000", "hundred");
-    }
-}
-
-/// A message as large as they get.
-fn huge(size: usize) -> Mail {
-    let line = [&[b'x'; 76][..], b"\r\n"].concat();
-    let mut mail = Mail::simple("huge");
-    mail.bytes.extend(line.repeat(size / line.len()));
-    mail
+    bench.many();
+    bench.pulls();
+    bench.hundred();
 }
 
 impl Bench<'_> {
-    /// How often a program is measured: those that take minutes only once.
-    fn runs(&self, tool: Tool) -> usize {
-        let slow = matches!(tool, Tool::OfflineImap | Tool::InterImap);
-        if slow { 1 } else { self.scope.runs }
+    /// Those of these programs that are installed and asked for.
+    fn present(&self, tools: &[Tool]) -> Vec<Tool> {
+        tools.iter().copied().filter(|tool| self.tools.contains(tool)).collect()
     }
 
     /// A program with a fresh copy of an account.
-    fn place(&self, tool: Tool, model: &str, port: u16) -> (Place, String) {
-        let user = format!("{model}-copy");
+    fn contender(&mut self, tool: Tool, model: &str, port: u16) -> Contender {
+        self.copies += 1;
+        let user = format!("{model}-{}", self.copies);
         account::copy(self.dovecot, model, &user);
-        let near_account = self.dovecot.mail_home(&format!("near-{user}"));
-        account::remove(&near_account);
-        account::remove(&self.dir.join(&user));
         let plus_plus = tool == Tool::InterImap;
         let root = if plus_plus {
-            near_account.join("Maildir")
+            self.dovecot.mail_home(&format!("near-{user}")).join("Maildir")
         } else {
             self.dir.join(&user).join("Mail")
         };
         let near = Near { root, plus_plus };
-        (
-            Place::new(tool, self.dir.join(&user), near, &self.servers(&user, port)),
-            user,
-        )
+        let place = Place::new(tool, self.dir.join(&user), near, &self.servers(&user, port));
+        Contender { place, user }
     }
 
     fn servers<'u>(&self, user: &'u str, port: u16) -> Servers<'u> {
@@ -129,18 +131,42 @@ impl Bench<'_> {
         }
     }
 
-    /// One measured run, after which both sides must hold the same.
-    fn step(&mut self, workload: &str, delay: Duration, proxy: Option<&Proxy>, place: &Place, user: &str) -> Sample {
-        std::thread::sleep(SETTLED);
-        account::settle();
-        let mut sample = measure::run(&mut place.command(), LIMIT, proxy);
+    /// Tells a program another way to the server.
+    fn connect(&self, contender: &Contender, port: u16) {
+        contender.place.configure(&self.servers(&contender.user, port));
+    }
+
+    /// Runs until nothing should be left to do, without a delay.
+    fn settle(&self, contenders: &[Contender], port: u16) {
+        for contender in contenders {
+            self.connect(contender, self.dovecot.port);
+        }
+        rest();
+        for contender in contenders {
+            let sample = measure::run(&mut contender.place.command(), PREPARING, None);
+            if let Some(why) = sample.failed {
+                println!(
+                    "{} before it is measured: {why}: {}",
+                    contender.place.tool.name(),
+                    contender.place.log()
+                );
+            }
+            self.connect(contender, port);
+        }
+    }
+
+    /// One measured run, after which both sides must hold the same. [`rest`] comes before it.
+    fn step(&mut self, workload: &str, line: &Line, contender: &Contender) -> Sample {
+        let Contender { place, user } = contender;
+        let limit = self.scope.limit;
+        let mut sample = measure::run(&mut place.command(), limit, line.proxy.as_ref());
         let (near, far) = (counts(&place.near.root), counts(&self.dovecot.mail_home(user)));
         if sample.failed.is_none() && near != far {
             sample.failed = Some(format!("left {near:?} here and {far:?} there"));
         }
-        let ms = delay.as_millis() as u64;
         println!(
-            "{workload} {ms} ms {}: {:.2} s, {:.2} s of CPU, {} KiB, {:?} {}",
+            "{workload} {} ms {}: {:.2} s, {:.2} s of CPU, {} KiB, {:?} {}",
+            line.ms(),
             place.tool.name(),
             sample.wall,
             sample.cpu,
@@ -152,123 +178,33 @@ impl Bench<'_> {
                 .map_or(String::new(), |why| format!("{why}: {}", place.log())),
         );
         if self.scope.wants(workload) {
-            let runs = self.runs(place.tool);
-            let kept = self.results.at(workload, ms, place.tool.name());
-            if kept.len() >= runs {
-                kept.clear();
-            }
-            kept.push(sample.clone());
-            if !self.scope.quick {
-                self.results.save();
-            }
+            self.keep(workload, line.ms(), place.tool, sample.clone());
         }
         sample
     }
 
-    /// At each round trip, each of these programs that is installed, as often as it is measured.
-    fn each(&mut self, tools: &[Tool], mut one: impl FnMut(&mut Self, Tool, Duration, Option<&Proxy>)) {
-        let scope = self.scope;
-        for &delay in &scope.delays {
-            // Without a delay there is no proxy either: it would take processor time from all, and hide the disk.
-            let proxy = (!delay.is_zero()).then(|| Proxy::to(self.dovecot.port, delay / 2));
-            let most = tools.iter().map(|&tool| self.runs(tool)).max().unwrap_or(0);
-            for run in 0..most {
-                for &tool in tools {
-                    if self.tools.contains(&tool) && run < self.runs(tool) {
-                        one(self, tool, delay, proxy.as_ref());
-                    }
-                }
-            }
+    fn keep(&mut self, workload: &str, ms: u64, tool: Tool, sample: Sample) {
+        let first = self.fresh.insert((workload.into(), ms, tool));
+        let kept = self.results.at(workload, ms, tool.name());
+        if first {
+            kept.clear();
         }
-    }
-
-    /// First pulls of an account.
-    fn pull(&mut self, workload: &str, model: &str, tools: &[Tool]) {
-        let floor = floor::measure(self.dovecot, model, &self.dir);
-        self.results.floors.insert(workload.into(), floor);
-        self.each(tools, |bench, tool, delay, proxy| {
-            if bench.hopeless(workload, tool, delay) {
-                return;
-            }
-            let (place, user) = bench.place(tool, model, proxy.map_or(bench.dovecot.port, |proxy| proxy.port));
-            bench.step(workload, delay, proxy, &place, &user);
-        });
-    }
-
-    /// Whether a program took too long with a shorter round trip already; it is marked so and not run.
-    fn hopeless(&mut self, workload: &str, tool: Tool, delay: Duration) -> bool {
-        let ms = delay.as_millis() as u64;
-        let over = |sample: &Sample| sample.failed.as_ref().is_some_and(|why| why.starts_with("over "));
-        let by_delay = self.results.samples.get(workload);
-        let shorter = by_delay.into_iter().flatten().filter(|(at, _)| **at < ms);
-        let mut failed = shorter.filter_map(|(_, by_tool)| by_tool.get(tool.name())?.iter().find(|s| over(s)));
-        let Some(sample) = failed.next_back().cloned() else {
-            return false;
-        };
-        *self.results.at(workload, ms, tool.name()) = vec![sample];
-        true
-    }
-
-    /// Runs with nothing to do, after a first pull that is not measured.
-    fn idle(&mut self, workload: &str, model: &str) {
-        let tools = [Tool::Homing, Tool::Mbsync, Tool::OfflineImap];
-        let scope = self.scope;
-        for tool in tools.into_iter().filter(|tool| self.tools.contains(tool)) {
-            let (place, user) = self.place(tool, model, self.dovecot.port);
-            settle(&place);
-            for &delay in &scope.delays {
-                let proxy = (!delay.is_zero()).then(|| Proxy::to(self.dovecot.port, delay / 2));
-                place.configure(&self.servers(&user, proxy.as_ref().map_or(self.dovecot.port, |proxy| proxy.port)));
-                settle(&place);
-                for _ in 0..self.runs(tool) {
-                    self.step(workload, delay, proxy.as_ref(), &place, &user);
-                }
-            }
+        kept.push(sample);
+        if !self.scope.quick {
+            self.results.save();
         }
-    }
-
-    /// The account with many mailboxes, and all that happens to it.
-    fn many(&mut self) {
-        for nth in 0..MAILBOXES as u64 {
-            account::fill(
-                self.dovecot,
-                "many",
-                &mailbox(nth as usize),
-                nth * EACH..(nth + 1) * EACH,
-            );
-        }
-        let floor = floor::measure(self.dovecot, "many", &self.dir);
-        self.results.floors.insert("pull-many".into(), floor);
-        let tools = [Tool::Homing, Tool::Mbsync, Tool::OfflineImap, Tool::InterImap];
-        self.each(&tools, |bench, tool, delay, proxy| {
-            let port = proxy.map_or(bench.dovecot.port, |proxy| proxy.port);
-            let (place, user) = bench.place(tool, "many", port);
-            if !bench.hopeless("pull-many", tool, delay) && bench.scope.wants("pull-many") {
-                bench.step("pull-many", delay, proxy, &place, &user);
-            }
-            // What was not pulled, or not in time, is pulled the short way.
-            place.configure(&bench.servers(&user, bench.dovecot.port));
-            settle(&place);
-            place.configure(&bench.servers(&user, port));
-            for step in Step::ALL.iter().filter(|step| bench.scope.wants(step.name())) {
-                step.prepare(&place, bench.dovecot, &user);
-                bench.step(step.name(), delay, proxy, &place, &user);
-            }
-        });
     }
 }
 
-/// Runs until nothing should be left to do.
-fn settle(place: &Place) {
-    for _ in 0..2 {
-        std::thread::sleep(SETTLED);
-        let _ = measure::run(&mut place.command(), LIMIT * 5, None);
-    }
+/// Before each step, or round of steps: all that was written is on the disk, and no mailbox is young.
+fn rest() {
+    account::settle();
+    std::thread::sleep(SETTLED);
 }
 
-/// The name of a mailbox of the account with many.
-fn mailbox(nth: usize) -> String {
-    format!("box{nth:02}")
+/// Whether a run is not worth another: it failed, or took so long that chance has little part in it.
+fn is_final(sample: &Sample) -> bool {
+    sample.failed.is_some() || sample.wall > LONG
 }
 
 /// How many messages, and flagged ones, lie below a folder.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use super::mailbox;
+use super::many::mailbox;
 use crate::account::{self, SEED};
 use crate::support::dovecot::Dovecot;
 use crate::support::mail::realistic;
