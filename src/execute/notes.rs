@@ -3,7 +3,7 @@
 use super::{Executor, deeds};
 use crate::error::Result;
 use crate::model::{Envelope, Flags, Half, Id, IdSet, MailboxId, Pair, PairId, Side};
-use crate::plan::{Action, Match, Step, Waiting, first_sight};
+use crate::plan::{Action, Match, Step, Waiting, first_sight, joined};
 
 impl Executor<'_> {
     pub(super) fn notes<'p>(&mut self, steps: impl Iterator<Item = &'p Step>) -> Result<()> {
@@ -104,7 +104,14 @@ impl Executor<'_> {
                 self.flags_to_come(mailbox, [(side, found, &flags)])?;
                 state.set_half(pair.id, side, &Half::seen(found, flags))?;
             }
-            (Waiting::Void(_), Waiting::Void(_)) => return Ok(false),
+            (Waiting::Void(left), Waiting::Void(right)) => {
+                let pair = joined(left, right);
+                let other = if pair.id == left.id { right } else { left };
+                state.drop_pair(other.id)?;
+                for side in Side::BOTH {
+                    state.set_half(pair.id, side, pair.half(side))?;
+                }
+            }
         }
         Ok(true)
     }
@@ -129,7 +136,6 @@ impl Executor<'_> {
 fn is_told(m: &Match) -> bool {
     match (&m.left, &m.right) {
         (Waiting::New(left), Waiting::New(right)) => m.base.is_some() || left.content.or(right.content).is_some(),
-        (Waiting::Void(_), Waiting::Void(_)) => false,
         _ => true,
     }
 }

@@ -55,6 +55,7 @@ impl Answers {
                     self.count_new(mailbox, side, matches.iter().filter_map(id));
                 }
                 self.count_gone(matches.iter().filter_map(|m| Some(m.base.as_ref()?.id)));
+                self.count_gone(matches.iter().flat_map(Match::found_again));
             }
             Action::Remove { pairs, .. } | Action::KeepRemoval { pairs, .. } | Action::Forget { pairs } => {
                 self.count_gone(pairs.iter().copied());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::mailboxes::Fate;
-use super::pair::{Match, Waiting};
+use super::pair::{Match, Waiting, joined};
 use super::{Action, Base, Input, Now, Rule, Step, Touched, View, flags};
 use crate::model::{Flags, Gone, Id, IdSet, Pair, PairId, Side};
 
@@ -75,38 +75,39 @@ pub(super) fn decide(
     steps: &mut Vec<Step>,
 ) {
     let mut groups = Groups::default();
-    let revived: HashMap<PairId, Touched> = lived_on.iter().filter_map(revive).map(|t| (t.pair.id, t)).collect();
-    let mut seen = std::collections::HashSet::new();
-    let here = |touched: &&Touched| !moved.contains(&touched.pair.id) || revived.contains_key(&touched.pair.id);
-    for touched in view.touched.iter().filter(here) {
-        seen.insert(touched.pair.id);
-        let mut touched = touched.clone();
-        if let Some(again) = revived.get(&touched.pair.id) {
-            for side in Side::BOTH {
-                if again.now[side as usize] != Now::AsBase {
-                    touched.now[side as usize] = again.now[side as usize].clone();
-                }
-            }
-            touched.pair = again.pair.clone();
-        }
-        one(&touched, fate, input, &mut groups);
+    let touched = || view.touched.iter().filter(|touched| !moved.contains(&touched.pair.id));
+    let now: HashMap<PairId, &[Now; 2]> = view.touched.iter().map(|t| (t.pair.id, &t.now)).collect();
+    let revived: BTreeMap<PairId, Touched> = lived_on
+        .iter()
+        .filter_map(|m| revive(m, &now))
+        .map(|touched| (touched.pair.id, touched))
+        .collect();
+    for touched in touched().filter(|touched| !revived.contains_key(&touched.pair.id)) {
+        one(touched, fate, input, &mut groups);
     }
-    for touched in revived.values().filter(|touched| !seen.contains(&touched.pair.id)) {
+    for touched in revived.values() {
         one(touched, fate, input, &mut groups);
     }
     groups.into_steps(view, steps);
 }
 
-/// A base row that found its message again: the pair with both ids, and what the side or sides that found it are now.
-fn revive(m: &Match) -> Option<Touched> {
+/// A base row that found its message again: the pair with both ids, and what its sides are now.
+fn revive(m: &Match, now: &HashMap<PairId, &[Now; 2]>) -> Option<Touched> {
+    let now_of = |pair: &Pair, side: Side| now.get(&pair.id).map_or(Now::AsBase, |now| now[side as usize].clone());
     let (pair, found) = match (&m.left, &m.right, &m.base) {
         (Waiting::Void(pair), Waiting::New(found), _) => (pair, vec![(Side::Right, found)]),
         (Waiting::New(found), Waiting::Void(pair), _) => (pair, vec![(Side::Left, found)]),
         (Waiting::New(left), Waiting::New(right), Some(base)) => (base, vec![(Side::Left, left), (Side::Right, right)]),
-        _ => return None,
+        (Waiting::Void(left), Waiting::Void(right), _) => {
+            return Some(Touched {
+                pair: joined(left, right),
+                now: [now_of(left, Side::Left), now_of(right, Side::Right)],
+            });
+        }
+        (Waiting::New(_), Waiting::New(_), None) => return None,
     };
+    let mut now = Side::BOTH.map(|side| now_of(pair, side));
     let mut pair: Pair = (**pair).clone();
-    let mut now = [Now::AsBase, Now::AsBase];
     for (side, found) in found {
         let half = &mut pair.halves[side as usize];
         half.id = Some(found.id);

@@ -23,7 +23,7 @@ mod renames;
 pub use action::{Action, Move, Phase, Plan, Source, Step, Twin};
 pub use flags::{Merge, first_sight, merge};
 pub use guard::{Adoption, Guard, Held, Limits};
-pub use pair::{Match, Waiting, strangers};
+pub use pair::{Match, Waiting, joined, strangers};
 pub use policy::{Policy, Rule, SidePolicy};
 pub use renames::{Census, Kin, Known, Naming, Rename, Row, Sighting, names};
 

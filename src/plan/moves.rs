@@ -14,10 +14,11 @@ pub(super) fn decide<'a>(input: &'a Input, open: &mut [Matched<'a>], steps: &mut
     let mut moves = Moves {
         input,
         places: places(open),
-        taken: BTreeSet::new(),
+        // What was found where it was did not move.
+        taken: open.iter().flat_map(Matched::found_again).collect(),
         steps: Grouped::default(),
     };
-    let lost = lost_rows(open);
+    let lost = lost_rows(open, &moves.taken);
     moves.keep_bases(open, &lost);
     let found = Side::BOTH.map(|side| find(&lost, side, &fresh(open, side)));
     for (nth, lost) in lost.iter().enumerate() {
@@ -295,8 +296,8 @@ impl<'a> Lost<'a> {
     }
 }
 
-/// Every base row that a side has lost.
-fn lost_rows<'a>(open: &[Matched<'a>]) -> Vec<Lost<'a>> {
+/// Every base row that a side has lost, but for those `found` again.
+fn lost_rows<'a>(open: &[Matched<'a>], found: &BTreeSet<PairId>) -> Vec<Lost<'a>> {
     let mut lost = Vec::new();
     for matched in open {
         let view = matched.view;
@@ -312,6 +313,7 @@ fn lost_rows<'a>(open: &[Matched<'a>]) -> Vec<Lost<'a>> {
         });
         lost.extend(
             gone.chain(void)
+                .filter(|pair| !found.contains(&pair.id))
                 .map(|pair| Lost::of(pair, touched.get(&pair.id).copied())),
         );
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::alike::{Traits, match_up};
 use super::{Action, Policy, Rule, Step, View, flags};
-use crate::model::{ContentDigest, Envelope, EnvelopeKey, Flags, Gone, Id, IdSet, Pair, Side, System};
+use crate::model::{ContentDigest, Envelope, EnvelopeKey, Flags, Gone, Id, IdSet, Pair, PairId, Side, System};
 
 /// A message that looks for its partner on the other side.
 #[derive(Clone, Debug)]
@@ -94,6 +94,11 @@ impl Matched<'_> {
         })
     }
 
+    /// The base rows that have their messages again.
+    pub(super) fn found_again(&self) -> impl Iterator<Item = PairId> {
+        self.matches.iter().flat_map(Match::found_again)
+    }
+
     /// It was tried before, and its time has not come again.
     pub(super) fn rests(&self, side: Side, id: Id) -> bool {
         self.resting[side as usize].contains(id)
@@ -103,6 +108,17 @@ impl Matched<'_> {
     pub(super) fn take(&mut self, side: Side, id: Id) {
         self.rest[side as usize].remove(id);
         self.resting[side as usize].remove(id);
+    }
+}
+
+/// Two base rows of one message, each of which lost the side that the other has: the older row has both from now on.
+#[must_use]
+pub fn joined(left: &Pair, right: &Pair) -> Pair {
+    let halves = [left.half(Side::Left).clone(), right.half(Side::Right).clone()];
+    let older = if left.id < right.id { left } else { right };
+    Pair {
+        halves,
+        ..older.clone()
     }
 }
 
@@ -324,6 +340,16 @@ fn merge_flags_of_new(view: &View, matches: &[Match], policy: &Policy, steps: &m
 }
 
 impl Match {
+    /// The base rows that have their messages again.
+    pub(super) fn found_again(&self) -> impl Iterator<Item = PairId> {
+        [&self.left, &self.right]
+            .into_iter()
+            .filter_map(|waiting| match waiting {
+                Waiting::Void(pair) => Some(pair.id),
+                Waiting::New(_) => None,
+            })
+    }
+
     /// The flags that the base of a new pair starts with: what both have, so that what only one has is still a change
     /// until it is carried over; `\Deleted` is not carried over and stays as each side has it.
     pub fn base_flags(left: &Flags, right: &Flags) -> [Flags; 2] {

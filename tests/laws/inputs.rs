@@ -31,6 +31,8 @@ enum Fate {
     AsBase,
     Flags(usize),
     Gone(Gone),
+    /// Gone before its id there was ever known.
+    NeverSeen,
     /// Gone, and new in that mailbox with these flags.
     Moved(usize, usize),
     /// There, and new in that mailbox.
@@ -111,6 +113,7 @@ fn fate() -> impl Strategy<Value = Fate> {
         6 => Just(Fate::AsBase),
         3 => flags.clone().prop_map(Fate::Flags),
         3 => prop_oneof![3 => Just(Gone::No), 1 => Just(Gone::Pending), 1 => Just(Gone::Held)].prop_map(Fate::Gone),
+        1 => Just(Fate::NeverSeen),
         3 => (mailbox.clone(), flags).prop_map(|(to, flags)| Fate::Moved(to, flags)),
         1 => mailbox.prop_map(Fate::Copied),
         2 => (any::<bool>(), any::<bool>()).prop_map(|(told_as_new, sent)| Fate::Void { told_as_new, sent }),
@@ -316,11 +319,12 @@ impl Making {
             }
         }
         // A row whose ids both mean nothing has nothing to be found by, and the state drops it.
-        if let [Fate::Void { .. }, Fate::Void { .. }] = is {
+        let nameless = |is: Fate| matches!(is, Fate::Void { .. } | Fate::NeverSeen);
+        if nameless(is[0]) && nameless(is[1]) {
             is[1] = Fate::AsBase;
         }
         let half = |making: &mut Self, side: usize| Half {
-            id: (!matches!(is[side], Fate::Void { .. })).then(|| making.id(mailbox, side)),
+            id: (!nameless(is[side])).then(|| making.id(mailbox, side)),
             flags: Flags::from_names(FLAGS[flags].split_whitespace()),
             unseen: matches!(is[side], Fate::Void { sent: true, .. }),
             gone: if let Fate::Gone(gone) = is[side] {
@@ -344,15 +348,14 @@ impl Making {
         };
         let now = is.map(|is| match is {
             Fate::Flags(flags) => Now::Flags(Flags::from_names(FLAGS[flags].split_whitespace())),
-            Fate::Gone(_) | Fate::Moved(..) => Now::Gone,
+            Fate::Gone(_) | Fate::NeverSeen | Fate::Moved(..) => Now::Gone,
             Fate::AsBase | Fate::Copied(_) | Fate::Void { .. } => Now::AsBase,
         });
         let view = &mut self.views[mailbox];
         view.pairs += 1;
         for side in [0, 1] {
             // Where it still is it waits for the other side's copy, unless it is gone there too.
-            let void = matches!(is[1 - side], Fate::Void { .. });
-            if void && now[side] != Now::Gone && view.at == [Presence::There; 2] {
+            if nameless(is[1 - side]) && now[side] != Now::Gone && view.at == [Presence::There; 2] {
                 view.waiting[side].push(Waiting::Void(Box::new(pair.clone())));
             }
         }
