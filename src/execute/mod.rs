@@ -107,6 +107,7 @@ pub fn run(plan: &Plan, scene: Scene<'_>) -> (Outcome, Result<()>) {
     let mut executor = Executor {
         scene,
         outcome: Outcome::default(),
+        failed: BTreeSet::new(),
         met: BTreeMap::new(),
         blocked: BTreeSet::new(),
         sent: BTreeMap::new(),
@@ -123,6 +124,8 @@ pub fn run(plan: &Plan, scene: Scene<'_>) -> (Outcome, Result<()>) {
 struct Executor<'a> {
     scene: Scene<'a>,
     outcome: Outcome,
+    /// What the failures of the outcome are about.
+    failed: BTreeSet<ProblemKey>,
     /// Messages that turned out, while others arrived, to have a partner: nothing is to be copied of these.
     met: BTreeMap<(MailboxId, Side), IdSet>,
     /// Mailboxes in which nothing more is done in this run.
@@ -213,7 +216,7 @@ impl Executor<'_> {
             (Reach::Mailbox, ProblemKey::Message(mailbox, side, _)) => ProblemKey::Mailbox(mailbox, side),
             _ => key,
         };
-        if self.outcome.failures.iter().all(|(known, _)| *known != key) {
+        if self.failed.insert(key) {
             if failure.retry != Retry::Now {
                 self.scene.state.add_problem(key, &failure)?;
             }

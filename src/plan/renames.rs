@@ -95,7 +95,7 @@ pub fn names(census: &Census, policy: &Policy, tie: Side) -> Vec<Known> {
     let mut doubts = Doubts::default();
     loop {
         let mut known = match_up(census, &doubts, policy, tie);
-        let clashes = clashes(census, &known);
+        let clashes = clashes(census, &known, policy);
         if !doubts.grow(census, &known, &clashes) {
             for nth in clashes.into_iter().flatten() {
                 known[nth].clashes = known[nth].row.is_none();
@@ -133,12 +133,12 @@ impl Doubts {
 }
 
 /// Mailboxes that want the same name on a side, or to be called like a level of its tree.
-fn clashes(census: &Census, known: &[Known]) -> Vec<Vec<usize>> {
+fn clashes(census: &Census, known: &[Known], policy: &Policy) -> Vec<Vec<usize>> {
     let mut clashes = Vec::new();
     for side in Side::BOTH {
         let mut wanted: BTreeMap<&MailboxPath, Vec<usize>> = BTreeMap::new();
         for (nth, mailbox) in known.iter().enumerate() {
-            if let Some(name) = mailbox.name_on(side, census) {
+            if let Some(name) = mailbox.name_on(side, census, policy) {
                 wanted.entry(name).or_default().push(nth);
             }
         }
@@ -154,7 +154,9 @@ fn clashes(census: &Census, known: &[Known]) -> Vec<Vec<usize>> {
 
 impl Known {
     /// What the mailbox will be called on a side; `None` where it neither is nor can come to be.
-    fn name_on<'a>(&'a self, side: Side, census: &'a Census) -> Option<&'a MailboxPath> {
+    fn name_on<'a>(&'a self, side: Side, census: &'a Census, policy: &Policy) -> Option<&'a MailboxPath> {
+        // What is new on one side is made on the other only where that side's mailboxes are carried over.
+        let is_made = self.row.is_some() || policy.of(side.other()).mailboxes == Rule::Spread;
         match (
             &self.naming.renames[side as usize],
             self.at[side as usize],
@@ -162,8 +164,8 @@ impl Known {
         ) {
             (Some(rename), _, _) => Some(&rename.to),
             (None, Some(seen), _) => Some(&census.seen[side as usize][seen].path),
-            (None, None, Some(_)) => Some(&self.path),
-            (None, None, None) => None,
+            (None, None, Some(_)) if is_made => Some(&self.path),
+            (None, None, _) => None,
         }
     }
 

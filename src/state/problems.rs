@@ -5,7 +5,7 @@ use crate::error::{Failure, Reach, Result, Retry};
 use crate::model::{Id, MailboxId, Side};
 
 /// What a problem is about. The same problem found again is the same row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProblemKey {
     /// One message.
     Message(MailboxId, Side, Id),
