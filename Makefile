@@ -28,7 +28,9 @@ test:
 
 bench:
 	@$(SETUP) && HOMING_REAL_SERVERS=1 ONLY='$(ONLY)' TOOLS='$(TOOLS)' DELAYS='$(DELAYS)' RUNS='$(RUNS)' LIMIT='$(LIMIT)' \
-		QUICK='$(QUICK)' cargo bench $$flags --bench peers
+		QUICK='$(QUICK)' && export HOMING_REAL_SERVERS ONLY TOOLS DELAYS RUNS LIMIT QUICK \
+		&& if [ "$$ONLY" != migrate ]; then cargo bench $$flags --bench peers; fi \
+		&& case ",$$ONLY," in ,,|*,migrate,*) cargo bench $$flags --bench migrate;; esac
 
 docs:
 	@$(SETUP) && HOMING_BLESS=1 cargo test --quiet $$flags --test kept_in_step
