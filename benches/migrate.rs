@@ -91,6 +91,8 @@ impl<'a> Bench<'a> {
 
     fn all(&self, messages: u64) {
         let pull = self.homing("pull", &["sync", "from"], None);
+        // The Maildir becomes that of another account.
+        fs::remove_file(self.dir.path().join("Mail/.homing")).expect("a marker");
         let push = self.homing("push", &["sync", "--push", "pushed"], Some(("pushed", messages)));
         let both = pull.wall + push.wall;
         let tell = |what: &str, sample: &Sample| {
@@ -126,7 +128,7 @@ impl<'a> Bench<'a> {
     /// Runs homing; then the account of that name on the second server must hold so many messages.
     fn homing(&self, what: &str, arguments: &[&str], expected: Option<(&str, u64)>) -> Sample {
         let config = self.dir.path().join("config.toml");
-        fs::write(&config, self.config()).expect("room on the disk");
+        fs::write(&config, self.config(arguments.contains(&"pushed"))).expect("room on the disk");
         let mut command = Command::new(env!("CARGO_BIN_EXE_homing"));
         command
             .arg("--config")
@@ -188,13 +190,11 @@ impl<'a> Bench<'a> {
             .map_or(self.servers[server].port, |proxy| proxy.port)
     }
 
-    fn config(&self) -> String {
-        let maildir = format!("maildir = {:?}\n", self.dir.path().join("Mail"));
-        let accounts = [
-            (0, FROM, maildir.as_str()),
-            (1, "pushed", &maildir),
-            (1, "migrated", ""),
-        ];
+    /// Either account has the Maildir, one at a time.
+    fn config(&self, pushes: bool) -> String {
+        let maildir = format!("maildir = \"{}/Mail\"\n", self.dir.path().display());
+        let [of_from, of_pushed] = if pushes { ["", &*maildir] } else { [&*maildir, ""] };
+        let accounts = [(0, FROM, of_from), (1, "pushed", of_pushed), (1, "migrated", "")];
         let account = |(server, name, more): (usize, &str, &str)| {
             let (port, user) = (self.port(server), self.user(name));
             format!(
