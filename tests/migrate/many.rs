@@ -180,11 +180,34 @@ fn a_bad_row_and_a_bad_account_stop_no_other() {
     }
 }
 
-/// The commands of docs/many-accounts.md that begin so, as they stand there.
-fn documented(begins: &str) -> String {
+/// What docs/many-accounts.md says between two lines that begin so, as it stands there; the first is included.
+fn documented(begins: &str, ends: &str) -> String {
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/many-accounts.md")).unwrap();
-    let line = page.lines().find(|line| line.starts_with(begins));
-    line.unwrap_or_else(|| panic!("no {begins} in the page")).to_owned()
+    let lines = page.lines().skip_while(|line| !line.trim_start().starts_with(begins));
+    let lines: Vec<&str> = lines.take_while(|line| !line.trim_start().starts_with(ends)).collect();
+    assert!(!lines.is_empty(), "no {begins} in the page");
+    lines.join("\n")
+}
+
+/// Runs a script that calls `homing`, where the list of a crowd is.
+#[track_caller]
+fn run_script(crowd: &Crowd, script: &str, number: usize) {
+    let own = crowd.world.command();
+    let program = PathBuf::from(own.get_program());
+    let paths = std::env::var_os("PATH").unwrap();
+    let first = std::iter::once(program.parent().unwrap().to_owned());
+    let path = std::env::join_paths(first.chain(std::env::split_paths(&paths))).unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script])
+        .envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .env("PATH", path)
+        .env("USER", "somebody")
+        .env("SLURM_ARRAY_TASK_ID", number.to_string())
+        .env("JOB_COMPLETION_INDEX", number.to_string())
+        .current_dir(crowd.world.home());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{script}: {output:?}");
 }
 
 #[test]
@@ -196,21 +219,7 @@ fn the_documented_commands_share_out_a_list() {
             continue;
         }
         let crowd = Crowd::new(10, Setup::default());
-        let own = crowd.world.command();
-        let program = PathBuf::from(own.get_program());
-        let path = std::env::join_paths(
-            std::iter::once(program.parent().unwrap().to_owned())
-                .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
-        );
-        let mut command = Command::new("sh");
-        command
-            .arg("-c")
-            .arg(documented(&format!("seq 0 3 | {tool}")))
-            .envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))))
-            .env("PATH", path.unwrap())
-            .current_dir(crowd.world.home());
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{tool}: {output:?}");
+        run_script(&crowd, &documented(&format!("seq 0 3 | {tool}"), "```"), 0);
         crowd.assert_all_same();
         let reports = (0..4).map(|n| {
             let text = fs::read_to_string(crowd.world.home().join(format!("report-{n}.json"))).unwrap();
@@ -218,5 +227,23 @@ fn the_documented_commands_share_out_a_list() {
             report["accounts"].as_array().unwrap().len()
         });
         assert_eq!(reports.collect::<Vec<_>>(), [3, 3, 2, 2], "{tool}");
+    }
+}
+
+/// What Slurm and Kubernetes would run in each of their tasks, without them.
+#[test]
+fn the_documented_tasks_do_their_shards() {
+    let slurm = documented("#!/bin/sh", "```").replace("/scratch/", "scratch/");
+    assert!(slurm.contains("#SBATCH --array=0-49"), "{slurm}");
+    let kubernetes = documented("- exec homing", "volumeMounts");
+    let kubernetes = kubernetes.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
+    let kubernetes = kubernetes.replace("/list/", "").replace("\"/state/", "\"");
+    for script in [slurm, kubernetes] {
+        let crowd = Crowd::new(3, Setup::default());
+        for (number, arrived) in [2, 5, 9].into_iter().enumerate() {
+            run_script(&crowd, &script, number);
+            assert_eq!(crowd.arrived(), arrived, "{script}");
+        }
+        crowd.assert_all_same();
     }
 }
