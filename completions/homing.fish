@@ -73,7 +73,7 @@ complete -c homing -n "__fish_homing_using_subcommand verify" -s q -l quiet -d '
 complete -c homing -n "__fish_homing_using_subcommand verify" -s v -l verbose -d 'Say what is done and why'
 complete -c homing -n "__fish_homing_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c homing -n "__fish_homing_using_subcommand restore" -l to -d 'Where the messages go: an account, which can be the same one, or a directory' -r
-complete -c homing -n "__fish_homing_using_subcommand restore" -l at -d 'As it was then; without it, as of the last backup' -r
+complete -c homing -n "__fish_homing_using_subcommand restore" -l at -d 'From the archive, as the account was then' -r
 complete -c homing -n "__fish_homing_using_subcommand restore" -l mailbox -d 'Only these mailboxes; can be given several times' -r
 complete -c homing -n "__fish_homing_using_subcommand restore" -l message -d 'Only messages with this Message-ID, or whose file has this name' -r
 complete -c homing -n "__fish_homing_using_subcommand restore" -l wait -d 'Wait so long for another run on the same archive to end, instead of leaving at once with 75' -r
@@ -96,7 +96,7 @@ complete -c homing -n "__fish_homing_using_subcommand prune" -s h -l help -d 'Pr
 complete -c homing -n "__fish_homing_using_subcommand export" -l to -d 'The directory into which the files go; it is made if it is not there' -r -f -a "(__fish_complete_directories)"
 complete -c homing -n "__fish_homing_using_subcommand export" -l format -d 'What files: an mbox for each mailbox, or a directory for each mailbox with an .eml for each message' -r -f -a "mbox\t'An mbox for each mailbox'
 eml\t'A directory for each mailbox, a file for each message'"
-complete -c homing -n "__fish_homing_using_subcommand export" -l at -d 'From the archive as it was then' -r
+complete -c homing -n "__fish_homing_using_subcommand export" -l at -d 'From the archive, as the account was then' -r
 complete -c homing -n "__fish_homing_using_subcommand export" -l mailbox -d 'Only these mailboxes; can be given several times' -r
 complete -c homing -n "__fish_homing_using_subcommand export" -l message -d 'Only messages with this Message-ID, or whose file has this name' -r
 complete -c homing -n "__fish_homing_using_subcommand export" -l config -d 'The configuration file' -r -F

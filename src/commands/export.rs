@@ -1,7 +1,7 @@
 //! `homing export`.
 
-use super::{Context, directory, point_in_time};
-use crate::config::patterns::Pattern;
+use super::selection::Selection;
+use super::{Context, directory};
 use crate::engine::export as engine;
 use crate::error::Result;
 use crate::report::{Job, Report};
@@ -29,24 +29,9 @@ pub struct Export {
     #[arg(long, value_enum, default_value_t = Format::Mbox)]
     pub format: Format,
 
-    /// From the archive as it was then
-    ///
-    /// A run such as `#12`, a day such as 2026-03-01 (its end), a time such as 2026-03-01T12:00:00Z, or `3 days ago`: the
-    /// last backup that had ended by then.
-    #[arg(long, value_name = "TIME")]
-    pub at: Option<String>,
-
-    /// Only these mailboxes; can be given several times
-    ///
-    /// The server's name, `/` between its levels: `*` stands for anything, `%` for anything within a level.
-    #[arg(long, value_name = "GLOB")]
-    pub mailbox: Vec<Pattern>,
-
-    /// Only messages with this Message-ID, or whose file has this name
-    ///
-    /// The name is the part before the flags, as `log -v` shows it.
-    #[arg(long, value_name = "ID")]
-    pub message: Option<String>,
+    /// What of the account
+    #[command(flatten)]
+    pub selection: Selection,
 
     /// Only say what would be written
     #[arg(long)]
@@ -71,7 +56,7 @@ impl Export {
     /// Does it.
     pub fn run(&self, context: &Context) -> Result<Report> {
         let account = context.config.account(&self.account)?;
-        let at = self.at.as_deref().map(point_in_time).transpose()?;
+        let at = self.selection.at()?;
         let bar = context.progress.bar(&account.name);
         let report = engine::export(&engine::Export {
             account,
@@ -82,8 +67,8 @@ impl Export {
                 Format::Eml => engine::Format::Eml,
             },
             at: at.as_ref(),
-            only: &self.mailbox,
-            message: self.message.as_deref(),
+            only: &self.selection.mailbox,
+            message: self.selection.message.as_deref(),
             dry_run: self.dry_run,
             stop: context.stop.clone(),
             watch: &|event| bar.show(event),

@@ -10,6 +10,7 @@ pub mod migrate;
 pub mod prune;
 mod report_file;
 pub mod restore;
+pub mod selection;
 pub mod status;
 pub mod sync;
 pub mod verify;

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Context, point_in_time};
-use crate::config::patterns::Pattern;
+use super::Context;
+use super::selection::Selection;
 use crate::engine::restore as engine;
 use crate::error::Result;
 use crate::report::{Job, Report};
 
 /// Bring an account back from its archive as it was at any past backup
+///
+/// Without `--at`, as it was at the last one.
 ///
 /// The messages go into an account on a server or into a Maildir, with their mailboxes, flags and dates. What is there
 /// already is recognised by its content: only what is missing is added, and nothing is ever removed. It can be stopped at
@@ -28,24 +30,9 @@ pub struct Restore {
     #[arg(long, value_name = "ACCOUNT|DIR")]
     pub to: String,
 
-    /// As it was then; without it, as of the last backup
-    ///
-    /// A run such as `#12`, a day such as 2026-03-01 (its end), a time such as 2026-03-01T12:00:00Z, or `3 days ago`: the
-    /// last backup that had ended by then.
-    #[arg(long, value_name = "TIME")]
-    pub at: Option<String>,
-
-    /// Only these mailboxes; can be given several times
-    ///
-    /// The server's name, `/` between its levels: `*` stands for anything, `%` for anything within a level.
-    #[arg(long, value_name = "GLOB")]
-    pub mailbox: Vec<Pattern>,
-
-    /// Only messages with this Message-ID, or whose file has this name
-    ///
-    /// The name is the part before the flags, as `log -v` shows it.
-    #[arg(long, value_name = "ID")]
-    pub message: Option<String>,
+    /// What of the account
+    #[command(flatten)]
+    pub selection: Selection,
 
     /// Only say what would be done, and why
     #[arg(long)]
@@ -65,15 +52,15 @@ impl Restore {
     /// Does it.
     pub fn run(&self, context: &Context) -> Result<Report> {
         let account = context.config.account(&self.account)?;
-        let at = self.at.as_deref().map(point_in_time).transpose()?;
+        let at = self.selection.at()?;
         let bar = context.progress.bar(&account.name);
         let report = engine::restore(&engine::Restore {
             account,
             states: &context.states,
             to: context.target("--to", &self.to)?,
             at: at.as_ref(),
-            only: &self.mailbox,
-            message: self.message.as_deref(),
+            only: &self.selection.mailbox,
+            message: self.selection.message.as_deref(),
             dry_run: self.dry_run,
             wait: Duration::from_secs(self.wait.into()),
             stop: context.stop.clone(),
