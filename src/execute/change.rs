@@ -41,6 +41,15 @@ impl Changes {
         self.jobs[on as usize].push(job);
         self.batches[on as usize].push(batch);
     }
+
+    /// The jobs of each mailbox one behind the other; a ticket says which batch a job is.
+    fn by_mailbox(self) -> ([Vec<WriteJob>; 2], [Vec<Batch>; 2]) {
+        let Self { mut jobs, batches } = self;
+        for (jobs, batches) in jobs.iter_mut().zip(&batches) {
+            jobs.sort_by_key(|job| batches[job.ticket().0 as usize].mailbox);
+        }
+        (jobs, batches)
+    }
 }
 
 impl Executor<'_> {
@@ -56,7 +65,7 @@ impl Executor<'_> {
         if !self.stopping() {
             self.add_removals(removals, &mut changes)?;
         }
-        let Changes { jobs, mut batches } = changes;
+        let (jobs, mut batches) = changes.by_mailbox();
         self.write(jobs, |executor, side, ticket, done| {
             let batch = &mut batches[side as usize][ticket.0 as usize];
             if batch.removes {

@@ -38,22 +38,28 @@ impl Marks {
 }
 
 /// A STORE, or the look at what came of it.
-struct Asked<'j> {
-    job: &'j Marks,
+pub(super) struct Asked {
+    ticket: Ticket,
     ids: IdSet,
     store: Option<Store>,
     /// How often it was refused.
     refusals: u32,
 }
 
-impl<'j> Asked<'j> {
-    fn new(job: &'j Marks, ids: IdSet, store: Option<Store>) -> Self {
+impl Asked {
+    fn new(ticket: Ticket, ids: IdSet, store: Option<Store>) -> Self {
         Self {
-            job,
+            ticket,
             ids,
             store,
             refusals: 0,
         }
+    }
+
+    pub(super) fn command(&self) -> Command {
+        self.store
+            .as_ref()
+            .map_or_else(|| look(&self.ids), |store| store.command(&self.ids))
     }
 
     fn keywords(&self) -> usize {
@@ -79,40 +85,29 @@ impl Store {
 
 /// What the server told.
 #[derive(Default)]
-struct Told {
+pub(super) struct Told {
     flags: HashMap<Id, Flags>,
     /// Messages whose system flags could not be changed, and why.
     refused: Vec<(Ticket, IdSet, Failure)>,
+    /// Refusals that are still to be gone into.
+    pub(super) again: Vec<(Asked, Reply)>,
 }
 
 fn look(ids: &IdSet) -> Command {
     Command::new("UID FETCH").set(ids).words("(FLAGS)")
 }
 
-/// Does several such jobs in the open mailbox at once; each is answered when it returns without a failure.
-pub(super) fn store(place: &Place<'_>, conn: &mut Conn, jobs: &[&Marks]) -> Result<()> {
-    let mut told = Told::default();
-    let mut pipeline = Pipeline::new(conn);
-    for job in jobs {
-        for store in stores(place, job) {
-            for ids in portions(&job.ids, CHUNK) {
-                pipeline.push(store.command(&ids), Asked::new(job, ids, Some(store.clone())));
-            }
-        }
+/// What a job asks for: its STOREs, or a look where there is nothing to change.
+pub(super) fn questions(place: &Place<'_>, job: &Marks) -> Vec<Asked> {
+    let stores = stores(place, job);
+    let of = |store: Option<Store>| {
+        let portions = portions(&job.ids, CHUNK).into_iter();
+        portions.map(move |ids| Asked::new(job.ticket, ids, store.clone()))
+    };
+    if stores.is_empty() {
+        return of(None).collect();
     }
-    told.listen(place, &mut pipeline)?;
-    // What was not changed is often not told either.
-    for job in jobs {
-        let untold: IdSet = job.ids.iter().filter(|id| !told.flags.contains_key(id)).collect();
-        for ids in portions(&untold, CHUNK) {
-            pipeline.push(look(&ids), Asked::new(job, ids, None));
-        }
-    }
-    told.listen(place, &mut pipeline)?;
-    for job in jobs {
-        told.answer(place, job);
-    }
-    Ok(())
+    stores.into_iter().flat_map(|store| of(Some(store))).collect()
 }
 
 /// System flags and keywords apart, since one refused flag refuses the whole command (HAZARDS 14); nothing that the
@@ -137,30 +132,62 @@ fn stores(place: &Place<'_>, job: &Marks) -> Vec<Store> {
 }
 
 impl Told {
-    fn listen(&mut self, place: &Place<'_>, pipeline: &mut Pipeline<'_, Asked<'_>>) -> Result<()> {
+    /// Goes into refusals, looks at what was not told, and answers each job, in the open mailbox.
+    pub(super) fn settle(&mut self, place: &Place<'_>, conn: &mut Conn, jobs: &[&Marks]) -> Result<()> {
+        let mut pipeline = Pipeline::new(conn);
+        for (asked, reply) in std::mem::take(&mut self.again) {
+            self.refused(place, asked, &reply, &mut pipeline)?;
+        }
+        self.listen(place, &mut pipeline)?;
+        // What was not changed is often not told either.
+        for job in jobs {
+            let untold: IdSet = job.ids.iter().filter(|id| !self.flags.contains_key(id)).collect();
+            for ids in portions(&untold, CHUNK) {
+                pipeline.push(look(&ids), Asked::new(job.ticket, ids, None));
+            }
+        }
+        self.listen(place, &mut pipeline)?;
+        for job in jobs {
+            self.answer(place, job);
+        }
+        Ok(())
+    }
+
+    fn listen(&mut self, place: &Place<'_>, pipeline: &mut Pipeline<'_, Asked>) -> Result<()> {
         loop {
             match pipeline.next(&mut Keep)? {
                 None => return Ok(()),
-                Some(Event::Data(_, Data::Fetch(fetch))) => {
-                    if let (Some(id), Some(flags)) = (fetch.uid, fetch.flags) {
-                        self.flags.insert(id, flags);
-                    }
-                }
+                Some(Event::Data(_, data)) => self.note(&data),
                 Some(Event::Done(asked, reply)) if !reply.is_ok() => {
                     self.refused(place, asked, &reply, pipeline)?;
                 }
-                Some(_) => {}
+                Some(Event::Done(..)) => {}
             }
         }
     }
 
+    /// Takes note of the flags that a message has.
+    pub(super) fn note(&mut self, data: &Data<'_>) {
+        if let Data::Fetch(fetch) = data
+            && let (Some(id), Some(flags)) = (fetch.uid, &fetch.flags)
+        {
+            self.flags.insert(id, flags.clone());
+        }
+    }
+
+    /// Whether nothing was refused, and it was told of each message what it holds now.
+    pub(super) fn is_whole(&self, job: &Marks) -> bool {
+        let is_open = self.again.iter().any(|(asked, _)| asked.ticket == job.ticket);
+        !is_open && job.ids.iter().all(|id| self.flags.contains_key(&id))
+    }
+
     /// Setting a flag twice does no harm.
-    fn refused<'j>(
+    fn refused(
         &mut self,
         place: &Place<'_>,
-        mut asked: Asked<'j>,
+        mut asked: Asked,
         reply: &Reply,
-        pipeline: &mut Pipeline<'_, Asked<'j>>,
+        pipeline: &mut Pipeline<'_, Asked>,
     ) -> Result<()> {
         if let Some(failure) = pipeline.conn.suspects_pipelining(reply) {
             return Err(failure);
@@ -169,18 +196,14 @@ impl Told {
         // "Too many" without a code is most likely about keywords, and stays.
         let is_told = asked.keywords() == 0 || matches!(reply.code, Code::Other(_));
         if is_told && asked.refusals < ATTEMPTS && place.account.rest(reply, asked.refusals)? {
-            let command = asked
-                .store
-                .as_ref()
-                .map_or_else(|| look(&asked.ids), |store| store.command(&asked.ids));
-            pipeline.push(command, asked);
+            pipeline.push(asked.command(), asked);
             return Ok(());
         }
         let Some(store) = asked.store else { return Ok(()) };
         let keywords = store.flags.keywords();
         if keywords.is_empty() {
             let failure = Failure::message(format!("its flags cannot be changed: {}", reply.text));
-            self.refused.push((asked.job.ticket, asked.ids, failure));
+            self.refused.push((asked.ticket, asked.ids, failure));
         } else if keywords.len() > 1 {
             for keyword in keywords {
                 let store = Store {
@@ -188,14 +211,15 @@ impl Told {
                     flags: Flags::new(System::NONE, [keyword.clone()]),
                 };
                 let command = store.command(&asked.ids);
-                pipeline.push(command, Asked::new(asked.job, asked.ids.clone(), Some(store)));
+                pipeline.push(command, Asked::new(asked.ticket, asked.ids.clone(), Some(store)));
             }
         }
         // A keyword that is refused alone shows in what the server holds then.
         Ok(())
     }
 
-    fn answer(&mut self, place: &Place<'_>, job: &Marks) {
+    /// Answers a job of which all was told that will be.
+    pub(super) fn answer(&self, place: &Place<'_>, job: &Marks) {
         let mut left = job.ids.clone();
         for (ticket, ids, failure) in &self.refused {
             if *ticket == job.ticket {

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use super::code::Code;
 use super::command::{Command, portions};
 use super::conn::Conn;
+use super::opening::open;
 use super::pipeline::{Event, Pipeline};
 use super::proof::{Glance, Look, Proof, prove, still_there, unseen};
 use super::quirks;
 use super::remove;
 use super::response::{Data, Reply};
 use super::wire::Keep;
-use super::write::{ATTEMPTS, Place, open};
+use super::write::{ATTEMPTS, Place};
 use crate::error::{Failure, Result, Retry};
 use crate::model::{Id, IdSet, Known, RawName};
 use crate::store::{Done, Ticket};
@@ -97,7 +98,7 @@ fn round_trip(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, proof: &P
             left = left.union(&still);
         }
         pairs.extend(look_at_target(conn, transfer, proof, &candidates)?);
-        if open(place.account, conn, place.mailbox)?.is_err() {
+        if open(place.account, conn, &place.mailbox)?.is_err() {
             left = left.union(&ids.iter().filter(|id| !pairs.contains_key(id)).collect());
         }
     }

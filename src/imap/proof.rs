@@ -55,6 +55,29 @@ pub(super) struct Proof {
 }
 
 impl Proof {
+    /// What a glance that has all of the messages proves; it then forgets them.
+    pub(super) fn at_a_glance(messages: &[Known], glance: &mut Glance) -> Self {
+        let mut proof = Self::default();
+        glance.asked = messages
+            .iter()
+            .fold(std::mem::take(&mut glance.asked), |mut asked, known| {
+                asked.remove(known.id);
+                asked
+            });
+        proof.judge(messages, glance);
+        proof
+    }
+
+    fn judge(&mut self, messages: &[Known], glance: &mut Glance) {
+        for known in messages {
+            match glance.looks.remove(&known.id) {
+                None => {}
+                Some(look) if look.agrees(known) => drop(self.same.insert(known.id, look)),
+                Some(_) => drop(self.differs.insert(known.id)),
+            }
+        }
+    }
+
     /// The ids of those that are the same.
     pub(super) fn ids(&self) -> IdSet {
         self.same.keys().copied().collect()
@@ -83,6 +106,11 @@ impl Glance {
             .into_iter()
             .chain(portions(&unasked, 1000).into_iter().map(fetch))
             .collect()
+    }
+
+    /// Whether each of the messages was shown.
+    pub(super) fn has_all(&self, messages: &[Known]) -> bool {
+        messages.iter().all(|known| self.looks.contains_key(&known.id))
     }
 
     /// Those of the messages that were not shown.
@@ -144,13 +172,7 @@ pub(super) fn prove(
         unproven: glance.unseen(&still),
         ..Proof::default()
     };
-    for known in messages {
-        match glance.looks.remove(&known.id) {
-            None => {}
-            Some(look) if look.agrees(known) => drop(proof.same.insert(known.id, look)),
-            Some(_) => drop(proof.differs.insert(known.id)),
-        }
-    }
+    proof.judge(messages, glance);
     Ok(proof)
 }
 

@@ -3,12 +3,12 @@
 use super::command::{Command, portions};
 use super::conn::Conn;
 use super::pipeline::{Event, Pipeline};
-use super::proof::{Glance, prove, unseen};
+use super::proof::{Glance, Proof, prove, unseen};
 use super::response::{Data, Reply};
 use super::wire::Keep;
-use super::write::{ATTEMPTS, Place};
+use super::write::{ATTEMPTS, Answers, Place};
 use crate::error::{Failure, Result};
-use crate::model::{IdSet, Known};
+use crate::model::{Id, IdSet, Known};
 use crate::store::{Done, Ticket};
 
 /// Messages in one round.
@@ -21,6 +21,8 @@ pub(super) struct Removal {
     pub(super) messages: Vec<Known>,
     /// Those proven to be meant, whose removal went out and was not answered: if they are gone, it was us.
     sent: IdSet,
+    /// Those that a look showed to be other messages, not answered yet.
+    differs: IdSet,
     pub(super) attempts: u32,
 }
 
@@ -30,8 +32,44 @@ impl Removal {
             ticket,
             messages,
             sent: IdSet::new(),
+            differs: IdSet::new(),
             attempts: 0,
         }
+    }
+}
+
+impl Removal {
+    /// Whether one flight removes all and proves it: each message was looked at while the mailbox was opened, and the server
+    /// names what it expunges (RFC 7162 §3.2.10).
+    pub(super) fn goes_at_once(&self, conn: &Conn, glance: &Glance) -> bool {
+        let names = conn.capabilities.has("UIDPLUS") && conn.enabled.has("QRESYNC");
+        names && self.messages.len() <= CHUNK && glance.has_all(&self.messages)
+    }
+
+    /// The commands that remove what is proven to be meant.
+    pub(super) fn begin(&mut self, glance: &mut Glance) -> Vec<Command> {
+        let proof = Proof::at_a_glance(&self.messages, glance);
+        let same = proof.ids();
+        self.sent = self.sent.union(&same);
+        self.differs = proof.differs;
+        let steps = [Step::Mark, Step::UidExpunge].into_iter();
+        steps.flat_map(|step| step.commands(&same)).collect()
+    }
+
+    /// Answers for those of which all is known when these were named as expunged. True: there are no others.
+    pub(super) fn settle(&mut self, vanished: &IdSet, answers: &Answers) -> bool {
+        let is_removed = |id: &Id| self.sent.contains(*id) && vanished.contains(*id);
+        let removed: IdSet = self.messages.iter().map(|known| known.id).filter(is_removed).collect();
+        let differs = std::mem::take(&mut self.differs);
+        self.messages
+            .retain(|known| !removed.contains(known.id) && !differs.contains(known.id));
+        answers.about(self.ticket, differs, Done::Differs);
+        answers.about(self.ticket, removed, Done::Removed);
+        let is_over = self.messages.is_empty();
+        if is_over {
+            answers.send(self.ticket, Done::Finished);
+        }
+        is_over
     }
 }
 

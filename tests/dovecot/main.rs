@@ -21,6 +21,7 @@ mod at_once;
 mod changes;
 mod connecting;
 mod cuts;
+mod flights;
 mod guards;
 mod instruments;
 mod kills;
