@@ -113,13 +113,23 @@ impl Books {
             Some(When::By(time)) => self.state.run_by(COMMAND, *time)?,
             Some(&When::Run(run)) => self.state.is_run(COMMAND, run)?.then_some(run),
         };
-        found.ok_or_else(|| {
-            let what = match when {
-                Some(When::Run(run)) => format!("the archive has no run #{run}"),
-                _ => "the archive had no run by then".to_owned(),
-            };
-            Failure::account(Kind::Usage, what)
-        })
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        let what = match when {
+            Some(When::Run(run)) => format!("the archive has no backup #{run}"),
+            _ => "the archive had no backup by then".to_owned(),
+        };
+        let failure = Failure::account(Kind::Usage, what);
+        let first = self.state.first_run(COMMAND)?;
+        Err(
+            match first.and_then(|first| Some((first.id, when::shown(first.ended?)?))) {
+                Some((id, ended)) => failure.hint(format!(
+                    "the first, #{id}, ended {ended}; `homing log` shows the others"
+                )),
+                None => failure.hint("make one with `homing backup`"),
+            },
+        )
     }
 }
 

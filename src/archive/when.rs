@@ -58,6 +58,14 @@ pub fn before(now: &ZonedDateTime, span: &str) -> Option<i64> {
     Some(then.timestamp().as_second())
 }
 
+/// A time in seconds since 1970 as people read it, in their own zone.
+pub fn shown(seconds: i64) -> Option<String> {
+    let time = Timestamp::from_second(seconds)
+        .ok()?
+        .to_zoned_datetime(TimeZone::system());
+    Some(time.strftime("%Y-%m-%d %H:%M:%S").to_string())
+}
+
 /// The last second of a day.
 fn end_of(day: Date, zone: &TimeZone) -> Option<i64> {
     let next = day.tomorrow().ok()?.to_zoned_datetime(zone.clone()).ok()?;

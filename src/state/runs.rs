@@ -66,6 +66,16 @@ impl State {
         }
     }
 
+    /// The first run of that command that came to its end.
+    pub fn first_run(&self, command: &str) -> Result<Option<RunRow>> {
+        let sql = "SELECT min(id) FROM run WHERE command=? AND ended IS NOT NULL";
+        let first = self.rows(sql, [command], |row| row.get::<_, Option<i64>>(0))?;
+        match first.into_iter().next().flatten() {
+            Some(id) => Ok(self.past_runs(Some(id as u64), 1)?.into_iter().next()),
+            None => Ok(None),
+        }
+    }
+
     /// That run, or the last ones, newest first.
     pub fn past_runs(&self, number: Option<u64>, last: u64) -> Result<Vec<RunRow>> {
         self.rows(

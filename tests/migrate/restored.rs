@@ -283,3 +283,18 @@ fn an_archive_can_be_read_and_checked_without_homing() {
     fs::write(&files[0], "something else").unwrap();
     assert_eq!(check().status.code(), Some(1));
 }
+
+#[test]
+fn a_time_before_the_first_backup_names_that_one() {
+    let scene = archived(Setup::default());
+    scene.backup();
+    for (at, what) in [("1 day ago", "had no backup by then"), ("#7", "has no backup #7")] {
+        let run = scene.world.run(&["restore", "personal", "--to", "new", "--at", at]);
+        assert_eq!(run.exit, 2, "{at}: {run:#?}");
+        assert!(
+            run.stderr.contains(what) && run.stderr.contains("the first, #1, ended 20"),
+            "{}",
+            run.stderr
+        );
+    }
+}
