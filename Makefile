@@ -29,7 +29,7 @@ test:
 bench:
 	@$(SETUP) && HOMING_REAL_SERVERS=1 ONLY='$(ONLY)' TOOLS='$(TOOLS)' DELAYS='$(DELAYS)' RUNS='$(RUNS)' LIMIT='$(LIMIT)' \
 		QUICK='$(QUICK)' && export HOMING_REAL_SERVERS ONLY TOOLS DELAYS RUNS LIMIT QUICK \
-		&& if [ "$$ONLY" != migrate ]; then cargo bench $$flags --bench peers; fi \
+		&& cargo bench $$flags --bench peers --bench repair \
 		&& case ",$$ONLY," in ,,|*,migrate,*) cargo bench $$flags --bench migrate;; esac
 
 docs:

@@ -1,5 +1,6 @@
 //! What it costs to pair again, against a fresh pull in the same run: the state deleted, the UIDVALIDITY changed, a
-//! Maildir that mbsync filled. `cargo bench --bench repair`; `MESSAGES=1000` and `DELAYS=0,100` measure less. The mail is
+//! Maildir that mbsync filled. `make bench ONLY=repair` writes it into `docs/benchmarks.md`; `MESSAGES=1000` and
+//! `DELAYS=0,100` measure less, and `QUICK=1` prints only. The mail is
 //! that of `make bench`; at 0 ms there is no proxy. The last link is that of a home: 100 Mbit/s, 20 ms. Nothing here is
 //! asserted but that no message crosses the wire.
 //!
@@ -21,9 +22,12 @@ mod support {
 #[path = "peers/account.rs"]
 #[allow(dead_code)]
 mod account;
+#[path = "peers/between.rs"]
+mod between;
 
+use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{Read, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -43,17 +47,43 @@ const REPAIRS: [Repair; 3] = [
     ("adopted from mbsync", |world, _| disguise(world)),
 ];
 
+const BEGIN: &str = "<!-- measured by `make bench ONLY=repair`: do not edit -->";
+const END: &str = "<!-- end of pairing again -->";
+
 fn main() {
-    let Some(dovecot) = Dovecot::shared() else { return };
-    let messages = numbers("MESSAGES", &[10_000])[0];
-    println!("{messages} messages in one mailbox, release build\n");
-    println!("| link | what | seconds | of a fresh pull | floor, s | round trips | received, kB |");
-    println!("|---|---|---|---|---|---|---|");
-    account::fill(dovecot, "repair", "INBOX", 0..messages);
-    let unlimited = numbers("DELAYS", &[0, 20, 100]).into_iter().map(|delay| (delay, None));
-    for (delay, rate) in unlimited.chain([(20, Some(HOME))]) {
-        measure(dovecot, messages, Duration::from_millis(delay), rate);
+    let text = |name: &str| std::env::var(name).unwrap_or_default();
+    let only = text("ONLY");
+    if !only.is_empty() && !only.split([',', ' ']).any(|word| word == "repair") {
+        return;
     }
+    let Some(dovecot) = Dovecot::shared() else { return };
+    let quick = !matches!(text("QUICK").as_str(), "" | "0");
+    let messages = numbers("MESSAGES", &[if quick { 1000 } else { 10_000 }])[0];
+    account::fill(dovecot, "repair", "INBOX", 0..messages);
+    let mut table = format!(
+        "{messages} messages in one mailbox.\n\n\
+         | link | what | seconds | of a fresh pull | floor, s | round trips | received, kB |\n|---|---|---|---|---|---|---|\n"
+    );
+    let unlimited = numbers("DELAYS", &[0, 20, 100]).into_iter().map(|delay| (delay, None));
+    // Files go at the end: their removal would burden what comes next.
+    let mut worlds = Vec::new();
+    for (delay, rate) in unlimited.chain([(20, Some(HOME))]) {
+        worlds.push(measure(
+            dovecot,
+            messages,
+            Duration::from_millis(delay),
+            rate,
+            &mut table,
+        ));
+    }
+    println!("{table}");
+    if !quick {
+        between::put(BEGIN, END, &table);
+    }
+    for world in worlds {
+        account::clear(world.home());
+    }
+    account::clear(&dovecot.mail_home(""));
 }
 
 /// Bytes in a second.
@@ -65,7 +95,7 @@ fn numbers(name: &str, usual: &[u64]) -> Vec<u64> {
     if given.is_empty() { usual.to_vec() } else { given }
 }
 
-fn measure(dovecot: &Dovecot, messages: u64, delay: Duration, rate: Option<u64>) {
+fn measure(dovecot: &Dovecot, messages: u64, delay: Duration, rate: Option<u64>, table: &mut String) -> World {
     let limit = rate
         .map(|rate| format!(", {} Mbit/s", rate * 8 / 1_000_000))
         .unwrap_or_default();
@@ -76,11 +106,12 @@ fn measure(dovecot: &Dovecot, messages: u64, delay: Duration, rate: Option<u64>)
     let port = proxy.as_ref().map_or(dovecot.port, |proxy| proxy.port);
     let world = World::new(port, &user);
     let pull = sync(&world, "fresh pull");
-    let tell = |what: &str, run: &Run, floor: Option<Duration>| {
+    let mut tell = |what: &str, run: &Run, floor: Option<Duration>| {
         let share = 100.0 * run.took.as_secs_f64() / pull.took.as_secs_f64();
         let wire = |what: &str| run.account()["wire"][what].as_u64().unwrap_or_default();
         let floor = floor.map_or_else(|| "–".to_owned(), |floor| format!("{:.2}", floor.as_secs_f64()));
-        println!(
+        let _ = writeln!(
+            table,
             "| {link} | {what} | {:.2} | {share:.0} % | {floor} | {} | {} |",
             run.took.as_secs_f64(),
             wire("round_trips"),
@@ -105,6 +136,7 @@ fn measure(dovecot: &Dovecot, messages: u64, delay: Duration, rate: Option<u64>)
             "{what}"
         );
     }
+    world
 }
 
 fn sync(world: &World, what: &str) -> Run {
@@ -158,6 +190,8 @@ fn change_validity(kept: &Path) {
 fn disguise(world: &World) {
     drop_state(world);
     let _ = fs::remove_file(world.maildir.join(".homing"));
+    let aside = world.home().join("aside");
+    fs::create_dir(&aside).expect("a folder");
     for (nth, file) in local::messages(&world.maildir.join("INBOX")).iter().enumerate() {
         let date = fs::metadata(file).and_then(|meta| meta.modified()).expect("a time");
         let mut bytes = fs::read(file).expect("a message");
@@ -174,6 +208,6 @@ fn disguise(world: &World) {
         fs::File::open(&target)
             .and_then(|file| file.set_modified(date))
             .expect("a time");
-        fs::remove_file(file).expect("a file");
+        fs::rename(file, aside.join(nth.to_string())).expect("a rename");
     }
 }

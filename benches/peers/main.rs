@@ -18,6 +18,7 @@ mod support {
 }
 
 mod account;
+mod between;
 mod floor;
 mod growth;
 mod machine;
@@ -82,6 +83,17 @@ impl Scope {
         self.only.is_empty() || self.only.iter().any(|name| name == workload)
     }
 
+    /// Whether anything is asked for that is measured here.
+    fn is_for_us(&self) -> bool {
+        let titles = workloads::TITLES.iter().map(|(workload, _)| *workload);
+        titles.chain(["growth"]).any(|workload| self.wants(workload))
+    }
+
+    /// Whether all is measured again, so that nothing of earlier runs need be kept.
+    fn is_whole(&self) -> bool {
+        self.only.is_empty() && self.tools.is_empty() && std::env::var("DELAYS").unwrap_or_default().is_empty()
+    }
+
     /// A number of messages, or less of them.
     pub(crate) fn scaled(&self, count: usize) -> usize {
         if self.quick { count / 10 } else { count }
@@ -96,13 +108,16 @@ impl Scope {
 
 fn main() {
     let scope = Scope::from_environment();
+    if !scope.is_for_us() {
+        return;
+    }
     let dovecot = Dovecot::own(&Variant::default()).expect("the measurement needs Dovecot");
     let asked = Tool::ALL.into_iter().filter(|tool| scope.uses(*tool));
     let (tools, missing): (Vec<Tool>, Vec<Tool>) = asked.partition(|tool| tool.version().is_some());
     for tool in &missing {
         println!("{}: not installed, left out", tool.name());
     }
-    let mut results = if scope.quick {
+    let mut results = if scope.quick || scope.is_whole() {
         Results::default()
     } else {
         Results::load()

@@ -1,9 +1,8 @@
-//! `docs/benchmarks.md`: the part between two marks is written here, what is around it by hand.
+//! The tables of `docs/benchmarks.md`.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
+use crate::between;
 use crate::measure::Sample;
 use crate::results::Results;
 use crate::targets;
@@ -15,11 +14,7 @@ const END: &str = "<!-- end of what was measured -->";
 
 /// Puts the tables into the page.
 pub(crate) fn write(tables: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md");
-    let text = fs::read_to_string(&path).unwrap_or_else(|_| format!("# Benchmarks\n\n{BEGIN}\n{END}\n"));
-    let (before, rest) = text.split_once(BEGIN).expect("the page has its first mark");
-    let (_, after) = rest.split_once(END).expect("the page has its second mark");
-    fs::write(&path, format!("{before}{BEGIN}\n\n{tables}\n{END}{after}")).expect("a page");
+    between::put(BEGIN, END, tables);
 }
 
 /// All tables.
