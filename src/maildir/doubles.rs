@@ -23,13 +23,7 @@ struct Twin {
 impl Shared {
     /// Leaves one file for each unique part: of files with equal content the extras go to the attic, others get new names,
     /// and so are new messages. `listing` must be a settled one. True if anything was changed.
-    pub(super) fn part_doubles(
-        &self,
-        mailbox: &Mailbox,
-        place: &Place,
-        listing: &Listing,
-        rows: &[FileRow],
-    ) -> Result<bool> {
+    pub(super) fn part_doubles(&self, mailbox: &Mailbox, place: &Place, listing: &Listing) -> Result<bool> {
         let mut changed = false;
         let mut files = listing.files().peekable();
         while let Some(file) = files.next() {
@@ -38,11 +32,8 @@ impl Shared {
                 group.push(double);
             }
             if group.len() > 1 {
-                let row = rows
-                    .binary_search_by(|row| row.unique.as_slice().cmp(file.unique))
-                    .ok()
-                    .map(|at| &rows[at]);
-                changed |= self.part(mailbox, place, listing, group, row).map_err(|err| {
+                let row = self.index.by_name(mailbox.id, file.unique)?;
+                changed |= self.part(mailbox, place, listing, group, row.as_ref()).map_err(|err| {
                     let what = format!(
                         "cannot tell apart two files of one name in {}",
                         self.shown(&mailbox.raw)

@@ -25,8 +25,11 @@ pub struct FileRow {
 /// The `file` table. Calls are cheap and may come from any thread; rows become durable with the executor's next commit.
 /// A row whose file is gone is harmless.
 pub trait FileIndex: Send + Sync {
-    /// All rows of a mailbox, ascending by `unique` (bytewise).
-    fn files(&self, mailbox: MailboxId) -> Result<Vec<FileRow>>;
+    /// Tells the id and the unique part of each row of a mailbox, ascending by `unique` (bytewise), one after the other:
+    /// there can be a million. `tell` must not call the index, which is held meanwhile.
+    fn names(&self, mailbox: MailboxId, tell: &mut dyn FnMut(Id, &[u8])) -> Result<()>;
+    /// The row of the file with that unique part.
+    fn by_name(&self, mailbox: MailboxId, unique: &[u8]) -> Result<Option<FileRow>>;
     /// The rows of these ids; missing ones are left out.
     fn by_ids(&self, mailbox: MailboxId, ids: &IdSet) -> Result<Vec<FileRow>>;
     /// Inserts rows, or replaces those with the same id.

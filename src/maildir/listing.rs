@@ -22,6 +22,8 @@ use super::store::Shared;
 const PATIENCE: u32 = 8;
 /// Listings kept for later lookups; a hint that spares listing a directory for each small job.
 const KEPT: usize = 8;
+/// Files in all of them, unless the newest alone has more: a file takes some 80 bytes.
+const KEPT_FILES: usize = 100_000;
 
 /// The files of a mailbox, sorted by unique part. Names lie in one piece of memory: there can be a million.
 #[derive(Debug, Default)]
@@ -118,6 +120,11 @@ impl Listing {
         self.entries.iter().map(|entry| self.listed(entry))
     }
 
+    /// One of them, by its place in that order.
+    pub(super) fn at(&self, place: usize) -> Listed<'_> {
+        self.listed(&self.entries[place])
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -192,10 +199,13 @@ impl Listings {
     fn keep(&self, place: &Place, look: &Look, listing: &Arc<Listing>) {
         let mut kept = self.0.lock().expect("no panic while held");
         kept.retain(|(path, ..)| *path != place.path);
-        if kept.len() == KEPT {
+        kept.push((place.path.clone(), look.clone(), Arc::clone(listing)));
+        let files = |kept: &[(PathBuf, Look, Arc<Listing>)]| -> usize {
+            kept.iter().map(|(.., listing)| listing.entries.len()).sum()
+        };
+        while kept.len() > 1 && (kept.len() > KEPT || files(&kept) > KEPT_FILES) {
             kept.remove(0);
         }
-        kept.push((place.path.clone(), look.clone(), Arc::clone(listing)));
     }
 }
 
@@ -352,6 +362,37 @@ mod tests {
         let listing = Listing::read(&place, b':').unwrap();
         assert_eq!(listing.all(b"a").count(), 4);
         assert_eq!(listing.find(b"a").unwrap().name, b"a:2,FS");
+    }
+
+    #[test]
+    fn large_listings_are_not_kept_beside_others() {
+        let it = Fixture::new();
+        let large = |files| {
+            let entry = Entry {
+                start: 0,
+                length: 0,
+                unique: 0,
+                part: Part::Cur,
+            };
+            Arc::new(Listing {
+                entries: vec![entry; files],
+                ..Listing::default()
+            })
+        };
+        for (sizes, kept) in [
+            (&[10; 9][..], 8),
+            (&[KEPT_FILES, 1], 1),
+            (&[1, KEPT_FILES + 1], 1),
+            (&[KEPT_FILES - 2, 1, 1], 3),
+            (&[KEPT_FILES - 1, 1, 1], 2),
+        ] {
+            let listings = Listings::default();
+            for (nth, &size) in sizes.iter().enumerate() {
+                let place = it.mailbox(&format!("box{nth}"));
+                listings.keep(&place, &place.look().unwrap(), &large(size));
+            }
+            assert_eq!(listings.0.lock().unwrap().len(), kept, "{sizes:?}");
+        }
     }
 
     #[test]

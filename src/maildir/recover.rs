@@ -54,18 +54,9 @@ impl Shared {
         }
         let listing = self.settled(&place).map_err(trouble)?.listing;
         let keywords = self.keywords(&place)?;
-        let mut rows: Option<Vec<FileRow>> = None;
         for file in listing.files() {
             let Some(from) = ours(file.unique) else { continue };
-            let rows = match &mut rows {
-                Some(rows) => rows,
-                none => none.insert(self.index.files(mailbox.id)?),
-            };
-            let known = rows
-                .binary_search_by(|row| row.unique.as_slice().cmp(file.unique))
-                .ok()
-                .map(|at| rows[at].clone());
-            let mut row = match known {
+            let mut row = match self.index.by_name(mailbox.id, file.unique)? {
                 Some(row) => row,
                 None => unread(self.index.next_id()?, file.unique),
             };

@@ -3,7 +3,6 @@
 //! Nothing is opened and nothing is asked of any file: the name tells who it is and what flags it has.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::sync_channel;
@@ -13,12 +12,12 @@ use rustix::fs::{Access, access};
 
 use super::filename::{FileName, is_verbatim};
 use super::index::FileRow;
-use super::listing::{Listed, Listing, Snapshot};
+use super::listing::{Listing, Snapshot};
 use super::place::{Part, Place};
 use super::store::Shared;
 use super::workers::{count, each};
 use crate::error::{Failure, Kind, Result};
-use crate::model::{Flags, Id, IdSet, Mailbox, News, Seen, Since};
+use crate::model::{Id, IdSet, Mailbox, News, Seen, Since};
 
 /// Flags told in one piece, and rows put at a time.
 const PIECE: usize = 4096;
@@ -75,14 +74,9 @@ impl Shared {
         } else {
             Cow::Owned(IdSet::new())
         };
-        let rows = self.index.files(mailbox.id)?;
-        let mut view = self.look_for_gone(&place, &rows, &known).map_err(unreadable)?;
-        if view.doubles
-            && view.sure
-            && !read_only
-            && self.part_doubles(mailbox, &place, &view.snapshot.listing, &rows)?
-        {
-            view = self.look_for_gone(&place, &rows, &known).map_err(unreadable)?;
+        let mut view = self.look_for_gone(mailbox, &place, &known)?;
+        if view.doubles && view.sure && !read_only && self.part_doubles(mailbox, &place, &view.snapshot.listing)? {
+            view = self.look_for_gone(mailbox, &place, &known)?;
         }
         let name = || self.shown(&mailbox.raw);
         if view.snapshot.look.validity() != validity {
@@ -91,7 +85,7 @@ impl Shared {
                 name()
             )));
         }
-        self.tell_listed(mailbox, &place, &view.snapshot.listing, &rows, &known, tell)?;
+        self.tell_listed(mailbox, &place, &view, &known, tell)?;
         if !view.sure {
             return Err(Failure::mailbox(format!(
                 "the files of {} are renamed all the time",
@@ -99,7 +93,7 @@ impl Shared {
             )));
         }
         if same && view.snapshot.settled && !self.options.read_only {
-            self.forget_stale(mailbox, &view.snapshot.listing, &rows, &known)?;
+            self.forget_stale(mailbox, &view.matched, &known)?;
         }
         if !view.gone.is_empty() {
             tell(Seen::Removed(view.gone));
@@ -110,15 +104,18 @@ impl Shared {
 
     /// Lists a mailbox until it is sure which known messages are gone: two full listings lacked them, and nothing moved
     /// during the second (HAZARDS 18). Costs one listing where nothing seems to be gone.
-    fn look_for_gone(&self, place: &Place, rows: &[FileRow], known: &IdSet) -> io::Result<View> {
-        let mut snapshot = self.snapshot(place)?;
-        let mut gone = known.difference(&present(&snapshot.listing, rows));
+    fn look_for_gone(&self, mailbox: &Mailbox, place: &Place, known: &IdSet) -> Result<View> {
+        let unreadable = |err: io::Error| self.unlisted(mailbox, &err);
+        let mut snapshot = self.snapshot(place).map_err(unreadable)?;
+        let mut matched = self.matched(mailbox, &snapshot.listing)?;
+        let mut gone = known.difference(&matched.present());
         let mut doubles = has_doubles(&snapshot.listing);
         let mut sure = gone.is_empty() && !doubles;
         let mut tries = 0;
         while !sure && tries < PATIENCE {
-            snapshot = self.settled(place)?;
-            let still = known.difference(&present(&snapshot.listing, rows));
+            snapshot = self.settled(place).map_err(unreadable)?;
+            matched = self.matched(mailbox, &snapshot.listing)?;
+            let still = known.difference(&matched.present());
             doubles = has_doubles(&snapshot.listing);
             sure = snapshot.settled && still.difference(&gone).is_empty();
             gone = still;
@@ -126,38 +123,57 @@ impl Shared {
         }
         Ok(View {
             snapshot,
+            matched,
             gone,
             doubles,
             sure,
         })
     }
 
+    /// Merges a listing with the rows of the index, which are in the same order.
+    fn matched(&self, mailbox: &Mailbox, listing: &Listing) -> Result<Matched> {
+        let mut matched = Matched {
+            ids: vec![None; listing.files().len()],
+            absent: Vec::new(),
+        };
+        let mut files = listing.files().enumerate().peekable();
+        self.index.names(mailbox.id, &mut |id, unique| {
+            while files.next_if(|(_, file)| file.unique < unique).is_some() {}
+            let mut is_there = false;
+            while let Some((at, _)) = files.next_if(|(_, file)| file.unique == unique) {
+                matched.ids[at] = Some(id);
+                is_there = true;
+            }
+            if !is_there {
+                matched.absent.push(id);
+            }
+        })?;
+        Ok(matched)
+    }
+
     fn tell_listed(
         &self,
         mailbox: &Mailbox,
         place: &Place,
-        listing: &Listing,
-        rows: &[FileRow],
+        view: &View,
         known: &IdSet,
         tell: &dyn Fn(Seen),
     ) -> Result<()> {
         // After the listing: a letter gets its meaning before it gets into a name.
         let keywords = self.keywords(place)?;
-        let mut flags: Vec<(Id, Flags)> = Vec::new();
+        let listing = &view.snapshot.listing;
+        let mut old: Vec<(Id, usize)> = Vec::new();
         let mut added: Vec<Id> = Vec::new();
         let mut new: Vec<FileRow> = Vec::new();
-        for pair in merged(listing, rows) {
-            match pair {
-                Pair::Both(file, row) if known.contains(row.id) => {
-                    flags.push((row.id, keywords.flags(&FileName::parse(file.name, self.separator))));
-                }
-                Pair::Both(_, row) => added.push(row.id),
-                Pair::File(file) => {
-                    let row = unread(self.index.next_id()?, file.unique);
+        for (at, id) in view.matched.files(listing) {
+            match id {
+                Some(id) if known.contains(id) => old.push((id, at)),
+                Some(id) => added.push(id),
+                None => {
+                    let row = unread(self.index.next_id()?, listing.at(at).unique);
                     added.push(row.id);
                     new.push(row);
                 }
-                Pair::Row(_) => {}
             }
         }
         for rows in new.chunks(PIECE) {
@@ -166,20 +182,20 @@ impl Shared {
         if !added.is_empty() {
             tell(Seen::Added(id_set(added)));
         }
-        flags.sort_unstable_by_key(|&(id, _)| id);
-        let mut flags = flags.into_iter().peekable();
-        while flags.peek().is_some() {
-            tell(Seen::Flags(flags.by_ref().take(PIECE).collect()));
+        old.sort_unstable();
+        let flags = |&(id, at): &(Id, usize)| {
+            let name = FileName::parse(listing.at(at).name, self.separator);
+            (id, keywords.flags(&name))
+        };
+        for piece in old.chunks(PIECE) {
+            tell(Seen::Flags(piece.iter().map(flags).collect()));
         }
         Ok(())
     }
 
     /// Forgets rows of files that are gone and that nobody counts on any more.
-    fn forget_stale(&self, mailbox: &Mailbox, listing: &Listing, rows: &[FileRow], known: &IdSet) -> Result<()> {
-        let stale = merged(listing, rows).filter_map(|pair| match pair {
-            Pair::Row(row) if !known.contains(row.id) => Some(row.id),
-            _ => None,
-        });
+    fn forget_stale(&self, mailbox: &Mailbox, matched: &Matched, known: &IdSet) -> Result<()> {
+        let stale = matched.absent.iter().copied().filter(|id| !known.contains(*id));
         let stale = id_set(stale.collect());
         if stale.is_empty() {
             Ok(())
@@ -192,6 +208,7 @@ impl Shared {
 /// A mailbox as the listings showed it.
 struct View {
     snapshot: Snapshot,
+    matched: Matched,
     /// Known messages that are not there.
     gone: IdSet,
     /// Some unique part is there twice.
@@ -219,43 +236,35 @@ pub(super) fn id_set(mut ids: Vec<Id>) -> IdSet {
     ids.into_iter().collect()
 }
 
-enum Pair<'a> {
-    Both(Listed<'a>, &'a FileRow),
-    File(Listed<'a>),
-    Row(&'a FileRow),
+/// What the index knows of a listing: ids only, since a mailbox can hold a million files.
+struct Matched {
+    /// The id of each file, in the order of the listing, where it has one.
+    ids: Vec<Option<Id>>,
+    /// Ids whose files are not listed.
+    absent: Vec<Id>,
 }
 
-/// Files and rows side by side. Of files with one unique part only the best is seen.
-fn merged<'a>(listing: &'a Listing, rows: &'a [FileRow]) -> impl Iterator<Item = Pair<'a>> {
-    let mut files = listing.files().peekable();
-    let mut rows = rows.iter().peekable();
-    std::iter::from_fn(move || {
-        let order = match (files.peek(), rows.peek()) {
-            (Some(file), Some(row)) => file.unique.cmp(row.unique.as_slice()),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => return None,
-        };
-        if order == Ordering::Greater {
-            return rows.next().map(Pair::Row);
-        }
-        let mut file = files.next()?;
-        while let Some(double) = files.next_if(|next| next.unique == file.unique) {
-            file = listing.better(file, double);
-        }
-        match order {
-            Ordering::Equal => rows.next().map(|row| Pair::Both(file, row)),
-            _ => Some(Pair::File(file)),
-        }
-    })
-}
+impl Matched {
+    /// Each file by its place in the listing, with its id. Of files with one unique part only the best is seen.
+    fn files<'a>(&'a self, listing: &'a Listing) -> impl Iterator<Item = (usize, Option<Id>)> + 'a {
+        let mut places = (0..self.ids.len()).peekable();
+        std::iter::from_fn(move || {
+            let first = places.next()?;
+            let (mut best, mut file) = (first, listing.at(first));
+            while let Some(next) = places.next_if(|&next| listing.at(next).unique == file.unique) {
+                let better = listing.better(file, listing.at(next));
+                if better != file {
+                    (best, file) = (next, better);
+                }
+            }
+            Some((best, self.ids[first]))
+        })
+    }
 
-fn present(listing: &Listing, rows: &[FileRow]) -> IdSet {
-    let ids = merged(listing, rows).filter_map(|pair| match pair {
-        Pair::Both(_, row) => Some(row.id),
-        _ => None,
-    });
-    id_set(ids.collect())
+    /// The ids whose files are there.
+    fn present(&self) -> IdSet {
+        id_set(self.ids.iter().flatten().copied().collect())
+    }
 }
 
 fn has_doubles(listing: &Listing) -> bool {

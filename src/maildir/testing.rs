@@ -36,15 +36,22 @@ impl MemoryIndex {
 }
 
 impl FileIndex for MemoryIndex {
-    fn files(&self, mailbox: MailboxId) -> Result<Vec<FileRow>> {
+    fn names(&self, mailbox: MailboxId, tell: &mut dyn FnMut(Id, &[u8])) -> Result<()> {
         let rows = self.rows.lock().unwrap();
-        let mut rows: Vec<_> = rows
+        let mut rows: Vec<_> = rows.iter().filter(|((of, _), _)| *of == mailbox).collect();
+        rows.sort_by(|(_, a), (_, b)| a.unique.cmp(&b.unique));
+        for (_, row) in rows {
+            tell(row.id, &row.unique);
+        }
+        Ok(())
+    }
+
+    fn by_name(&self, mailbox: MailboxId, unique: &[u8]) -> Result<Option<FileRow>> {
+        let rows = self.rows.lock().unwrap();
+        let mut of_name = rows
             .iter()
-            .filter(|((of, _), _)| *of == mailbox)
-            .map(|(_, row)| row.clone())
-            .collect();
-        rows.sort_by(|a, b| a.unique.cmp(&b.unique));
-        Ok(rows)
+            .filter(|((of, _), row)| *of == mailbox && row.unique == unique);
+        Ok(of_name.next().map(|(_, row)| row.clone()))
     }
 
     fn by_ids(&self, mailbox: MailboxId, ids: &IdSet) -> Result<Vec<FileRow>> {

@@ -22,12 +22,24 @@ fn read(row: &Row<'_>) -> rusqlite::Result<FileRow> {
 }
 
 impl FileIndex for State {
-    fn files(&self, mailbox: MailboxId) -> Result<Vec<FileRow>> {
-        self.rows(
-            &format!("SELECT {COLUMNS} FROM file WHERE mailbox=? ORDER BY uniq"),
-            [mailbox.0],
-            read,
-        )
+    fn names(&self, mailbox: MailboxId, tell: &mut dyn FnMut(Id, &[u8])) -> Result<()> {
+        let conn = self.conn();
+        // From the index on names alone, in its order.
+        let mut query = conn
+            .prepare_cached("SELECT id, uniq FROM file WHERE mailbox=? ORDER BY uniq")
+            .map_err(failed)?;
+        let mut rows = query.query([mailbox.0]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let id = row.get::<_, i64>(0).map_err(failed)?;
+            let unique = row.get_ref(1).and_then(|value| Ok(value.as_blob()?)).map_err(failed)?;
+            tell(id as u64, unique);
+        }
+        Ok(())
+    }
+
+    fn by_name(&self, mailbox: MailboxId, unique: &[u8]) -> Result<Option<FileRow>> {
+        let sql = format!("SELECT {COLUMNS} FROM file WHERE mailbox=? AND uniq=?");
+        Ok(self.rows(&sql, (mailbox.0, unique), read)?.pop())
     }
 
     fn by_ids(&self, mailbox: MailboxId, ids: &IdSet) -> Result<Vec<FileRow>> {

@@ -5,6 +5,7 @@ use std::fs;
 
 use proptest::prelude::*;
 
+use crate::maildir::index::FileIndex as _;
 use crate::maildir::testing::Fixture;
 use crate::model::{Flags, IdSet};
 use crate::store::{Done, Ticket, WriteJob};
@@ -122,8 +123,9 @@ proptest! {
                 let unique = known.remove(&id);
                 prop_assert!(unique.is_some_and(|unique| !truth.contains_key(&unique)), "{} is not gone", id);
             }
-            let rows = crate::maildir::index::FileIndex::files(&*it.index, it.named("INBOX").id).unwrap();
-            let unique_of = |id| rows.iter().find(|row| row.id == id).map(|row| String::from_utf8(row.unique.clone()).unwrap());
+            let mut names = BTreeMap::new();
+            it.index.names(it.named("INBOX").id, &mut |id, unique| drop(names.insert(id, unique.to_vec()))).unwrap();
+            let unique_of = |id| names.get(&id).map(|unique| String::from_utf8(unique.clone()).unwrap());
             for id in told.added.iter() {
                 prop_assert!(known.insert(id, unique_of(id).unwrap()).is_none(), "{} was known", id);
             }
