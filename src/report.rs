@@ -4,6 +4,8 @@
 //! so the three cannot disagree. The fields of the JSON and their order are a promise to scripts: `json` has them.
 
 mod archive;
+mod codes;
+mod counts;
 mod files;
 mod json;
 mod log;
@@ -11,13 +13,18 @@ mod migration;
 mod page;
 mod sheet;
 mod text;
+mod words;
 
+pub use codes::exit_of;
+pub use counts::Counts;
 pub use files::{ExportedLine, FileLine, PrunedLine, Verification};
 pub use log::{DoneLine, MessageLine, RunLine};
 pub use migration::{MailboxVerdict, Migration, Reason, Total};
 pub use text::{Style, Verbosity};
 
 use std::time::Instant;
+
+use codes::first_present;
 
 use crate::error::{Failure, Kind, Reach, Result, Retry};
 use crate::model::Side;
@@ -159,49 +166,6 @@ pub struct AccountReport {
     pub exported: Vec<ExportedLine>,
 }
 
-/// What was done on one side.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
-    /// Messages that arrived.
-    pub added: u64,
-    /// Messages whose flags were set.
-    pub flags: u64,
-    /// Messages moved.
-    pub moved: u64,
-    /// Messages removed.
-    pub removed: u64,
-    /// Mailboxes created.
-    pub mailboxes_created: u64,
-    /// Mailboxes removed.
-    pub mailboxes_removed: u64,
-    /// Mailboxes renamed.
-    pub mailboxes_renamed: u64,
-}
-
-impl Counts {
-    /// All of them together.
-    pub const fn sum(&self) -> u64 {
-        let messages = self.added + self.flags + self.moved + self.removed;
-        messages + self.mailboxes_created + self.mailboxes_removed + self.mailboxes_renamed
-    }
-}
-
-impl std::ops::Add for Counts {
-    type Output = Self;
-
-    fn add(self, more: Self) -> Self {
-        Self {
-            added: self.added + more.added,
-            flags: self.flags + more.flags,
-            moved: self.moved + more.moved,
-            removed: self.removed + more.removed,
-            mailboxes_created: self.mailboxes_created + more.mailboxes_created,
-            mailboxes_removed: self.mailboxes_removed + more.mailboxes_removed,
-            mailboxes_renamed: self.mailboxes_renamed + more.mailboxes_renamed,
-        }
-    }
-}
-
 /// Removals that a guard holds back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldBack {
@@ -302,26 +266,6 @@ pub struct MailboxLine {
     pub role: Option<String>,
     /// Whether it is in scope.
     pub selected: bool,
-}
-
-/// Which exit code goes before which (DESIGN 12); the first that is present is the run's.
-const ORDER: [u8; 7] = [2, 78, 77, 3, 1, 75, 0];
-
-/// The exit code of a failure.
-pub const fn exit_of(kind: Kind) -> u8 {
-    match kind {
-        Kind::Partial => 1,
-        Kind::Usage => 2,
-        Kind::Guard => 3,
-        Kind::Temporary => 75,
-        Kind::Login => 77,
-        Kind::Config => 78,
-    }
-}
-
-fn first_present(codes: impl IntoIterator<Item = u8>) -> u8 {
-    let rank = |code: &u8| ORDER.iter().position(|known| known == code).unwrap_or(0);
-    codes.into_iter().min_by_key(rank).unwrap_or(0)
 }
 
 impl AccountReport {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::text::{Style, bytes, complain, plural};
+use super::text::{Style, complain};
+use super::words::{bytes, plural};
 use super::{AccountReport, Verification};
 
 /// `1234 messages whole, 1 damaged`.

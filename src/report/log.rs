@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::json::{Run, time};
-use super::text::{Style, Verbosity, bytes, local, plural};
+use super::text::{Style, Verbosity};
+use super::words::{bytes, local, plural};
 use super::{AccountReport, LastRun};
 use crate::model::Side;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::text::{bytes, grouped, plural};
+use super::words::{bytes, grouped, plural};
 use super::{AccountReport, Job, Report};
 
 /// The verdict on a pair of accounts.

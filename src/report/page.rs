@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::text::{bytes, grouped};
+use super::words::{bytes, grouped};
 use super::{AccountReport, MailboxVerdict, Migration, Reason, Report};
 
 const STYLE: &str = include_str!("page.css");
