@@ -96,6 +96,8 @@ pub struct Server {
     pub connections: usize,
     /// How long the server may be silent while we wait for it.
     pub timeout: Duration,
+    /// Compress what crosses the wire, where the server offers it.
+    pub compress: bool,
     /// Bytes a second at most, both directions and all connections together.
     pub max_rate: Option<u64>,
     /// Bytes a day at most.

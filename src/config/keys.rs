@@ -216,6 +216,14 @@ pub const GROUPS: &[Group] = &[
                 help: "How long the server may be silent before the connection counts as lost; from a second to an hour.",
             },
             Key {
+                name: "compress",
+                value: "true or false",
+                default: Default::Is("false"),
+                example: "true",
+                help: "Compress what crosses the wire, where the server offers it (COMPRESS=DEFLATE). Worth it on slow \
+                       links and for little besides: most servers take longer to compress than a fast link to carry.",
+            },
+            Key {
                 name: "max-rate",
                 value: "size, a string",
                 default: Default::Is("as fast as it goes"),

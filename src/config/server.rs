@@ -40,6 +40,7 @@ impl Context<'_> {
                 |n| n as usize,
             ),
             timeout: read(table, "timeout", timeout)?.unwrap_or(Duration::from_secs(60)),
+            compress: read(table, "compress", Value::boolean)?.unwrap_or(false),
             max_rate: read(table, "max-rate", max_rate)?,
             max_bytes: read(table, "max-bytes", max_bytes)?
                 .unwrap_or_else(|| provider.map(Provider::max_bytes).unwrap_or_default()),

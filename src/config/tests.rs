@@ -70,6 +70,7 @@ fn every_key_is_read() {
         login-as = "admin"
         connections = 2
         timeout = "2m"
+        compress = true
         max-rate = "64KiB"
         max-bytes = { down = "2.5GB" }
         layout = "maildir++"
@@ -92,6 +93,7 @@ fn every_key_is_read() {
     assert_eq!(server.auth, [Mechanism::OauthBearer, Mechanism::Xoauth2]);
     assert_eq!(server.login_as.as_deref(), Some("admin"));
     assert_eq!((server.connections, server.timeout), (2, Duration::from_secs(120)));
+    assert!(server.compress);
     assert_eq!(server.max_rate, Some(65_536));
     let down = Some(2_500_000_000);
     assert_eq!(server.max_bytes, DailyBytes { down, up: None });

@@ -32,6 +32,7 @@ pub(super) fn imap_options(account: &Account, states: &Path, stop: &Stop) -> ima
             .collect(),
         connections: server.connections,
         timeout: server.timeout,
+        compress: server.compress,
         bearing: bearing(account, states),
         stop: stop.clone(),
         ..imap::Options::new(&server.host, &server.user, Arc::new(move || credentials.secret()))

@@ -55,7 +55,21 @@ pub(super) fn login(conn: &mut Conn, options: &Options, logged_in: bool) -> Resu
     } else if conn.capabilities.is_empty() {
         ask_capabilities(conn)?;
     }
-    enable(conn)
+    enable(conn)?;
+    if options.compress && conn.capabilities.has("COMPRESS=DEFLATE") {
+        compress(conn)?;
+    }
+    Ok(())
+}
+
+/// RFC 4978 §3: nothing goes out before the answer, and everything behind it is compressed. A server that refuses after all
+/// is talked to as before.
+fn compress(conn: &mut Conn) -> Result<()> {
+    let reply = conn.ask(Command::new("COMPRESS DEFLATE"), |_| ())?;
+    if reply.is_ok() {
+        conn.wire.compress();
+    }
+    Ok(())
 }
 
 fn ask_capabilities(conn: &mut Conn) -> Result<()> {

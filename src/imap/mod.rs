@@ -35,6 +35,7 @@ mod conn;
 mod connect;
 mod crew;
 mod date;
+mod deflate;
 mod envelopes;
 mod fetch;
 mod groups;
@@ -118,6 +119,8 @@ pub struct Options {
     pub timeout: Duration,
     /// An earlier run found that the server breaks when commands do not wait for each other; see [`Imap::is_serial`].
     pub serial: bool,
+    /// Ask for COMPRESS=DEFLATE where the server offers it (RFC 4978 §3).
+    pub compress: bool,
     /// How much the account bears.
     pub bearing: Bearing,
     /// See [`Stop`].
@@ -142,6 +145,7 @@ impl Options {
             connections: 4,
             timeout: Duration::from_secs(60),
             serial: false,
+            compress: false,
             bearing: Bearing::default(),
             stop: Stop::default(),
         }

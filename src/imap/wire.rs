@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use native_tls::TlsStream;
 
 use super::command::SharedBody;
+use super::deflate::Deflated;
 use super::meter::{Bearing, Direction, Meter};
 use super::token::literal_size;
 use crate::error::{Failure, Kind, Result, Retry};
@@ -24,17 +25,38 @@ const SLOW_PIECE: usize = 16 << 10;
 /// A line or a literal that comes slower than this, in bytes each second, is as good as none.
 const SLOWEST: u64 = 50;
 
-/// A TCP connection, encrypted or not.
+/// A TCP connection, encrypted or not, compressed or not.
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Deflated(Box<Deflated>),
+    /// While it is being replaced.
+    None,
 }
 
 impl Stream {
-    fn tcp(&self) -> &TcpStream {
+    fn tcp(&self) -> Option<&TcpStream> {
         match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref(),
+            Self::Plain(tcp) => Some(tcp),
+            Self::Tls(tls) => Some(tls.get_ref()),
+            Self::Deflated(deflated) => deflated.under().tcp(),
+            Self::None => None,
+        }
+    }
+
+    /// How many bytes crossed the wire for so many that were read since this was asked last.
+    fn came(&mut self, bytes: u64) -> u64 {
+        match self {
+            Self::Deflated(deflated) => deflated.take_came(),
+            _ => bytes,
+        }
+    }
+
+    /// The same for what was written.
+    fn went(&mut self, bytes: u64) -> u64 {
+        match self {
+            Self::Deflated(deflated) => deflated.take_went(),
+            _ => bytes,
         }
     }
 }
@@ -44,6 +66,8 @@ impl Read for Stream {
         match self {
             Self::Plain(tcp) => tcp.read(buf),
             Self::Tls(tls) => tls.read(buf),
+            Self::Deflated(deflated) => deflated.read(buf),
+            Self::None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }
@@ -53,6 +77,8 @@ impl Write for Stream {
         match self {
             Self::Plain(tcp) => tcp.write(buf),
             Self::Tls(tls) => tls.write(buf),
+            Self::Deflated(deflated) => deflated.write(buf),
+            Self::None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
@@ -60,6 +86,8 @@ impl Write for Stream {
         match self {
             Self::Plain(tcp) => tcp.flush(),
             Self::Tls(tls) => tls.flush(),
+            Self::Deflated(deflated) => deflated.flush(),
+            Self::None => Ok(()),
         }
     }
 }
@@ -148,11 +176,12 @@ struct Pace {
 
 impl Wire {
     pub(super) fn new(stream: Stream, timeout: Duration, counters: Arc<Counters>, stop: Stop) -> Result<Self> {
-        let tcp = stream.tcp();
-        tcp.set_nodelay(true)
-            .and_then(|()| tcp.set_read_timeout(Some(timeout.min(SLICE))))
-            .and_then(|()| tcp.set_write_timeout(Some(timeout)))
-            .map_err(|e| lost(&e))?;
+        if let Some(tcp) = stream.tcp() {
+            tcp.set_nodelay(true)
+                .and_then(|()| tcp.set_read_timeout(Some(timeout.min(SLICE))))
+                .and_then(|()| tcp.set_write_timeout(Some(timeout)))
+                .map_err(|e| lost(&e))?;
+        }
         Ok(Self {
             stream,
             input: Vec::new(),
@@ -178,6 +207,13 @@ impl Wire {
             )
             .hint("use `tls = \"implicit\"`, and do not trust this network")),
         }
+    }
+
+    /// Compresses from here on, both ways. What waits in the buffer came behind the server's consent, compressed.
+    pub(super) fn compress(&mut self) {
+        let under = std::mem::replace(&mut self.stream, Stream::None);
+        self.stream = Stream::Deflated(Box::new(Deflated::new(under, &self.input[self.at..])));
+        self.at = self.input.len();
     }
 
     /// Waits for more input, which is then at `input[at..]`.
@@ -207,7 +243,7 @@ impl Wire {
             }
         };
         self.input.truncate(*read.as_ref().unwrap_or(&0));
-        let bytes = self.input.len() as u64;
+        let bytes = self.stream.came(self.input.len() as u64);
         Counters::add(&self.counters.bytes_in, bytes);
         read.map(|_| ()).map_err(|failure| failure.retry(Retry::Now))?;
         let meter = &self.counters.meter;
@@ -361,8 +397,9 @@ impl Wire {
                 .write_all(piece)
                 .and_then(|()| self.stream.flush())
                 .map_err(|e| lost(&e))?;
-            Counters::add(&self.counters.bytes_out, piece.len() as u64);
-            meter.passed(Direction::Up, piece.len() as u64, &self.stop);
+            let bytes = self.stream.went(piece.len() as u64);
+            Counters::add(&self.counters.bytes_out, bytes);
+            meter.passed(Direction::Up, bytes, &self.stop);
         }
         Ok(())
     }

@@ -3,9 +3,47 @@
 use std::fs;
 
 use crate::changes::Writer;
-use crate::scene::Scene;
+use crate::scene::{Scene, text};
 use crate::support::dovecot::Dovecot;
+use crate::support::raw::Mail;
 use crate::support::world::local;
+
+/// What repeats itself crosses the wire small, both ways, and arrives whole.
+#[test]
+fn compressed() {
+    const LINES: usize = 1000;
+    const MESSAGES: usize = 20;
+    let Some(dovecot) = Dovecot::shared() else { return };
+    let mut scene = Scene::new(dovecot, "compressed");
+    scene.world.set("compress", "true");
+    let body = "The same line again.\n".repeat(LINES);
+    let mail = |nth: usize| [text(&format!("number {nth}")), body.clone().into_bytes()].concat();
+    let there: Vec<Mail> = (0..MESSAGES)
+        .map(|nth| Mail {
+            bytes: String::from_utf8(mail(nth)).expect("text").replace('\n', "\r\n").into(),
+            flags: "\\Seen".into(),
+            date: 1_700_000_000,
+        })
+        .collect();
+    scene.raw().append_all("INBOX", &there);
+    let small = (MESSAGES * body.len() / 10) as u64;
+    let (run, account) = scene.sync_to_equal(&[], "pulled");
+    assert_eq!(account.len(), MESSAGES);
+    let came = run.account()["wire"]["bytes_in"].as_u64().expect("a number");
+    assert!((1..small).contains(&came), "{came} bytes came, not {small}");
+
+    for nth in MESSAGES..2 * MESSAGES {
+        local::deliver(&scene.dir("INBOX"), &mail(nth), 1_700_000_000, Some("S"));
+    }
+    scene.proxy.take();
+    let (run, account) = scene.sync_to_equal(&[], "pushed");
+    assert_eq!(account.len(), 2 * MESSAGES);
+    let went = run.account()["wire"]["bytes_out"].as_u64().expect("a number");
+    assert!((1..small).contains(&went), "{went} bytes went, not {small}");
+    // The report is written before the LOGOUT goes.
+    let counted = scene.proxy.take().sent;
+    assert!((went..went + 50).contains(&counted), "{went} told, {counted} counted");
+}
 
 /// Mailboxes with little to do in each. One connection, so that all can be counted.
 #[test]

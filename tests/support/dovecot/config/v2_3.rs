@@ -70,7 +70,7 @@ fn mail(place: &Place, variant: &Variant) -> String {
     let (driver, path) = variant.layout.location();
     let location = format!("{driver}:{path}");
     let mut text = format!(
-        "mail_home = {home}/mail/%u\nmail_location = {}\nmail_fsync = never\nmail_plugins = quota\n\
+        "mail_home = {home}/mail/%u\nmail_location = {}\nmail_fsync = never\nmail_plugins = quota zlib\n\
          mail_max_keyword_length = 255\n\
          plugin {{\n  quota = count:User quota\n  quota_vsizes = yes\n  quota_max_mail_size = 0\n}}\n\
          namespace inbox {{\n  inbox = yes\n  separator = {}\n  prefix = {}\n",
@@ -82,7 +82,7 @@ fn mail(place: &Place, variant: &Variant) -> String {
             "  mailbox {role} {{\n    special_use = \\{role}\n    auto = no\n  }}"
         );
     }
-    text += "}\nprotocol imap {\n  mail_plugins = $mail_plugins imap_quota\n";
+    text += "}\nprotocol imap {\n  mail_plugins = $mail_plugins imap_quota imap_zlib\n";
     if let Some(capabilities) = &variant.capabilities {
         let _ = writeln!(text, "  imap_capability = {capabilities}");
     }
