@@ -100,7 +100,9 @@ fn attempt(job: &Backup<'_>, report: &mut AccountReport) -> Result<()> {
     if job.dry_run {
         return Ok(());
     }
-    tell_of_mailboxes(&state, &right, &finished)?;
+    if report.error.is_none() {
+        tell_of_mailboxes(&state, &right, &finished)?;
+    }
     let noted = end(&state, run, &finished, report)?;
     if finished.plan.steps.iter().any(|step| !step.action.is_note()) {
         footing.end(&state, &root, owner, run)?;
@@ -136,7 +138,7 @@ pub(super) fn open(archive: &Archive, state: &Arc<State>, number: u32, read_only
 
 /// Notes what the server says of its mailboxes besides their names. Subscriptions that it does not tell stay as they were.
 fn tell_of_mailboxes(state: &State, right: &Imap, finished: &Finished) -> Result<()> {
-    let subscribed = right.subscriptions().ok();
+    let subscribed = right.subscriptions().ok().flatten();
     for row in state.mailboxes()? {
         state.tell_role(row.id, finished.roles.get(&row.id).copied())?;
         if let (Some(subscribed), Some(place)) = (&subscribed, &row.places[1]) {

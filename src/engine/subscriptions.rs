@@ -17,7 +17,7 @@ const CARRIED: &str = "subscriptions";
 pub(super) fn carry(state: &State, [from, to]: [&Imap; 2], names: &Names, left: &Survey) -> Result<Vec<Problem>> {
     let known = state.fact(CARRIED)?.unwrap_or_default();
     let mut carried: BTreeSet<String> = known.lines().map(str::to_owned).collect();
-    let wanted: Vec<(String, RawName)> = wanted(state, names, left, &from.subscriptions()?)?
+    let wanted: Vec<(String, RawName)> = wanted(state, names, left, &from.subscriptions()?.unwrap_or_default())?
         .into_iter()
         .filter(|(name, _)| !carried.contains(name))
         .collect();
@@ -50,7 +50,7 @@ pub(super) fn subscribe(to: &Imap, wanted: &[RawName]) -> Result<Vec<Problem>> {
 type Refused = Vec<(RawName, Failure)>;
 
 fn add(to: &Imap, wanted: &[RawName]) -> Result<Refused> {
-    let there = to.subscriptions()?;
+    let there = to.subscriptions()?.unwrap_or_default();
     let missing: Vec<RawName> = wanted.iter().filter(|raw| !there.contains(raw)).cloned().collect();
     to.subscribe(&missing)
 }

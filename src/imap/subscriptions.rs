@@ -11,8 +11,8 @@ use super::{Imap, pool::Account};
 use crate::error::{Failure, Result};
 use crate::model::RawName;
 
-/// All names subscribed to, whether there is such a mailbox or not.
-fn subscribed(conn: &mut Conn) -> Result<BTreeSet<RawName>> {
+/// All names subscribed to, whether there is such a mailbox or not; `None`: the server does not tell.
+fn subscribed(conn: &mut Conn) -> Result<Option<BTreeSet<RawName>>> {
     // RFC 9051 §6.3.9 leaves LSUB out; servers that do without it say so.
     for command in ["LSUB \"\" \"*\"", "LIST (SUBSCRIBED) \"\" \"*\""] {
         let mut names = BTreeSet::new();
@@ -24,10 +24,10 @@ fn subscribed(conn: &mut Conn) -> Result<BTreeSet<RawName>> {
             }
         })?;
         if reply.is_ok() {
-            return Ok(names);
+            return Ok(Some(names));
         }
     }
-    Ok(BTreeSet::new())
+    Ok(None)
 }
 
 /// Subscribes to these, and answers with a refusal for each that was refused.
@@ -50,8 +50,8 @@ fn subscribe(conn: &mut Conn, names: &[RawName]) -> Result<Vec<(RawName, Failure
 }
 
 impl Imap {
-    /// All names that the account is subscribed to, whether there is such a mailbox or not.
-    pub fn subscriptions(&self) -> Result<BTreeSet<RawName>> {
+    /// All names that the account is subscribed to, whether there is such a mailbox or not; `None`: the server does not tell.
+    pub fn subscriptions(&self) -> Result<Option<BTreeSet<RawName>>> {
         Account::with_conn(&self.account, subscribed)
     }
 
