@@ -94,9 +94,10 @@ impl State {
     fn begin(mut conn: Connection, frozen: bool) -> Result<Self> {
         // FULL: an intent must be on disk before its effect begins. Recursive: a row that is replaced counts as deleted.
         // Spill, checkpoint (in pages): what a transaction changes stays in memory up to 16 MiB, and is written to its
-        // place at the end rather than whenever 4 MiB have come together; re-pairing writes each page some ten times.
+        // place at the end rather than whenever 2 MiB have come together; re-pairing writes each page some ten times. More
+        // of a cache than that only repeats what the system's holds.
         conn.execute_batch(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096;
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-2048;
              PRAGMA cache_spill=4096; PRAGMA wal_autocheckpoint=4096; PRAGMA recursive_triggers=ON",
         )
         .map_err(failed)?;
