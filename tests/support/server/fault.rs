@@ -125,6 +125,16 @@ impl What {
         })
     }
 
+    /// The same in a mailbox that has others too: there the first is an old one, whose UID is known.
+    pub fn expunge_a_known_one() -> Self {
+        Self::on_mailbox("expunge an old message", |account, name| {
+            let mut uids = account.mailbox(name).messages.keys().copied();
+            if let (Some(first), Some(_)) = (uids.next(), uids.next()) {
+                account.expunge(name, first);
+            }
+        })
+    }
+
     /// Another client flips `\Flagged` of the last message: a FETCH that nobody asked for.
     pub fn unsolicited_fetch() -> Self {
         Self::on_mailbox("flag the last message", |account, name| {
