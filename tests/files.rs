@@ -238,3 +238,31 @@ fn what_is_asked_for_wrongly_is_refused() {
         "{account:#}"
     );
 }
+
+#[test]
+fn what_a_killed_import_left_is_cleared_away() {
+    let home = Home::new();
+    home.write(
+        "a.mbox",
+        b"From a@example.org Mon Jan  1 00:00:00 2024\nSubject: a\n\nbody\n",
+    );
+    let states = home.path().join(".local/state/homing");
+    // Of a dead one, of one at work, and of one that has only just begun.
+    for name in ["import-dead", "import-alive", "import-begun", "other-dead"] {
+        fs::create_dir_all(states.join(name)).unwrap();
+        if name != "import-begun" {
+            fs::write(states.join(name).join("books.db"), "").unwrap();
+        }
+    }
+    let lock = fs::File::create(states.join("import-alive/books.lock")).unwrap();
+    lock.try_lock().unwrap();
+    let (exit, account) = home.run(&["import", "a.mbox", "--to", "./Mail"]);
+    assert_eq!(exit, 0, "{account:#}");
+    let mut left: Vec<_> = fs::read_dir(&states)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["import-alive", "import-begun", "other-dead"]);
+    assert_eq!(home.messages("a").len(), 1);
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 pub use super::into::To;
 
-use super::into::Pouring;
+use super::into::{self, Pouring};
 use super::summary::Voice;
 use super::{Event, Naming};
 use crate::account::Account;
@@ -20,6 +20,8 @@ use crate::plan::Guard;
 use crate::report::{AccountReport, Problem};
 use crate::state::State;
 use crate::store::{Source, Stop, Store};
+
+const COMMAND: &str = "import";
 
 /// What `import` asks for.
 pub struct Import<'a> {
@@ -118,10 +120,10 @@ impl Import<'_> {
     ) -> Result<()> {
         let pouring = Pouring {
             to: &self.to,
-            command: "import",
+            command: COMMAND,
             states: self.states,
             scratch: self.states,
-            after_death: false,
+            after_death: !self.dry_run && into::clear_up(self.states, COMMAND, &self.stop)?,
             subscribed: &BTreeSet::new(),
             dry_run: self.dry_run,
             stop: &self.stop,

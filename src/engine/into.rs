@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::server::imap_options;
 use super::summary::{self, Voice};
@@ -17,7 +18,7 @@ use crate::model::{MailboxPath, RawName};
 use crate::pace::Pace;
 use crate::plan::{Adoption, Policy};
 use crate::report::AccountReport;
-use crate::state::{DeedRow, Purpose, State};
+use crate::state::{DeedRow, Lock, Purpose, State};
 use crate::store::{Source, Stop, Store, Wire};
 
 /// Where mail goes.
@@ -54,6 +55,30 @@ pub(super) struct Pouring<'a> {
 /// Names for the mailboxes of the source in a store, which can be asked what it has.
 pub(super) type Meet<'a> = dyn Fn(&dyn Store) -> Result<Box<dyn Naming + 'a>> + 'a;
 
+/// The database of such a run, in a folder of its own.
+const BOOKS: &str = "books.db";
+
+/// Removes what runs of that command left behind in a folder when they were killed; whether there was any.
+pub(super) fn clear_up(scratch: &Path, command: &str, stop: &Stop) -> Result<bool> {
+    let mut found = false;
+    for entry in std::fs::read_dir(scratch).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(&format!("{command}-"));
+        let database = entry.path().join(BOOKS);
+        // Without books it was only just begun: its lock is taken before they are made.
+        if is_ours && database.exists() && Lock::take(&database, Duration::ZERO, stop).is_ok() {
+            found = true;
+            std::fs::remove_dir_all(entry.path()).map_err(|err| {
+                let what = format!(
+                    "cannot remove {}, left by a killed {command}: {err}",
+                    entry.path().display()
+                );
+                Failure::account(Kind::Config, what).hint("remove it by hand")
+            })?;
+        }
+    }
+    Ok(found)
+}
+
 impl Pouring<'_> {
     /// Does it, and gives what it did. What is among the report's problems stays there, last.
     pub(super) fn pour(
@@ -64,7 +89,9 @@ impl Pouring<'_> {
         report: &mut AccountReport,
     ) -> Result<Vec<DeedRow>> {
         let scratch = self.scratch()?;
-        let database = scratch.path().join("books.db");
+        let database = scratch.path().join(BOOKS);
+        // As long as it is held nobody clears this away.
+        let _lock = Lock::take(&database, Duration::ZERO, self.stop)?;
         let state = Arc::new(State::open(&database, Purpose::Run)?);
         observe::note_agreement(&state)?;
         let run = state.begin_run(self.command)?;
