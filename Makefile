@@ -2,7 +2,8 @@
 # make test     builds, and runs all tests, those against a real Dovecot included
 # make bench    measures homing beside other programs that are installed, and writes docs/benchmarks.md (half an hour;
 #               30 GB of disk, freed at its end); ONLY=idle,changes, TOOLS=homing,mbsync, DELAYS=0,100, RUNS=1 or LIMIT=20
-#               (seconds for a run) measure less, QUICK=1 less of everything
+#               (seconds for a run) measure less, QUICK=1 less of everything; ONLY=kills counts what each program loses and
+#               doubles when it is killed and run again
 # make docs     writes what is generated: manual pages, completions, the sample configuration
 # make install  builds the release and installs it below PREFIX
 

@@ -2,8 +2,9 @@
 //!
 //! `make bench` measures all and writes `docs/benchmarks.md`. `ONLY=idle,changes` measures these workloads again and
 //! keeps what the last run found of the others; `TOOLS=homing,mbsync`, `DELAYS=0,100` and `RUNS=1` measure less; a run
-//! over `LIMIT` seconds is ended; `QUICK=1` takes a tenth of the mail, once, and prints only. A program that is not
-//! installed is left out, and the page says so. Nothing here is asserted by a test.
+//! over `LIMIT` seconds is ended; `QUICK=1` takes a tenth of the mail, once, and prints only. `ONLY=kills` kills each
+//! program on its way, and prints what is lost and doubled. A program that is not installed is left out, and the page says
+//! so. Nothing here is asserted by a test.
 
 #[path = "../../tests/support"]
 #[allow(dead_code, unreachable_pub, unused_imports, clippy::pedantic)] // what the tests use
@@ -21,6 +22,7 @@ mod account;
 mod between;
 mod floor;
 mod growth;
+mod kills;
 mod machine;
 mod measure;
 mod page;
@@ -126,6 +128,10 @@ fn main() {
     // In the folder that the server's own is made in, so that both are on one disk.
     let dir = tempfile::Builder::new().prefix("homing-bench-").tempdir();
     let dir = dir.expect("a folder");
+    if scope.only.iter().any(|word| word == "kills") {
+        kills::measure(&scope, &dovecot, &tools, dir.path());
+        return;
+    }
     workloads::measure(&scope, &dovecot, &tools, dir.path(), &mut results);
     if scope.wants("growth") {
         growth::measure(&scope, dir.path(), &mut results);
