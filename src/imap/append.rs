@@ -1,130 +1,39 @@
 //! Sending messages: APPEND from a spool, as many in flight as the window allows, never one twice.
+//!
+//! What waits for the same mailbox goes up in one command where the server can (RFC 3502): each command is a transaction
+//! with locks and fsyncs of its own. 1,000 messages took Dovecot 1.3 s and more one by one, and 0.2 to 0.4 s by tens.
 
-use std::io::{Seek, SeekFrom};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::Cell;
 
 use super::code::Code;
-use super::command::{Command, SharedBody};
+use super::command::Command;
 use super::conn::Conn;
 use super::crew::Queue;
 use super::opening::open;
 use super::pipeline::{Event, Pipeline};
-use super::pool::{Account, Holds, Sending};
+use super::pool::{Account, Sending};
+use super::quirks;
 use super::response::{Reply, Status};
 use super::sought::Sought;
+use super::upload::Upload;
 use super::wire::Keep;
 use super::write::{Answers, Work};
-use super::{date, quirks};
 use crate::error::{Failure, Result, Retry};
-use crate::model::{Flags, Id, IdSet, Identity, Mailbox};
-use crate::store::{Append, Done, Head, Ticket};
+use crate::model::Id;
 
 /// How often a message is sent that was refused or not sent in full.
 const ATTEMPTS: u32 = 3;
 
+/// Messages that go up in one command.
+const BUNDLE: usize = 16;
+/// About how many bytes these have: a larger one goes by itself.
+const BUNDLE_BYTES: u64 = 256 << 10;
+/// So many commands keep the server busy; more wait until a bundle is full.
+const BUSY: usize = 2;
+/// The most messages without an answer: each of them is in doubt when the connection is lost.
+const MOST: usize = 128;
+
 const MAKE_ROOM: &str = "make room on the server; it is then sent by itself";
-
-/// A message to send.
-pub(super) struct Upload {
-    ticket: Ticket,
-    head: Head,
-    to: Mailbox,
-    identity: Identity,
-    body: SharedBody,
-    attempts: u32,
-    /// It was refused as bad in company: now it goes alone, and waits for the server's go-ahead (HAZARDS 1, 3).
-    alone: bool,
-    /// It was refused with keywords: now it goes without, since one bad flag refuses the whole message (HAZARDS 14).
-    plain: bool,
-    /// The flags that went out with it.
-    given: Flags,
-}
-
-impl Upload {
-    pub(super) fn new(append: Append) -> Self {
-        Self {
-            ticket: append.ticket,
-            head: append.head,
-            to: append.to,
-            identity: append.identity,
-            body: Arc::new(Mutex::new(append.body)),
-            attempts: 0,
-            alone: false,
-            plain: false,
-            given: Flags::none(),
-        }
-    }
-
-    pub(super) fn size(&self) -> u64 {
-        self.identity.size
-    }
-
-    fn failed(self, failure: Failure, answers: &Answers) {
-        let id = self.head.id;
-        answers.send(self.ticket, Done::Failed(IdSet::range(id..=id), failure));
-    }
-
-    fn unknown(self, failure: &Failure, answers: &Answers) {
-        let id = self.head.id;
-        let failure = Failure::message(failure.what.clone()).retry(Retry::Now);
-        answers.send(self.ticket, Done::Unknown(IdSet::range(id..=id), failure));
-    }
-
-    fn landed(self, id: Option<Id>, account: &Account, answers: &Answers) {
-        let validity = id.and_then(|_| account.memory().told(&self.to.raw));
-        let done = Done::Landed {
-            head: self.head,
-            identity: self.identity,
-            id,
-            validity,
-            flags: self.given,
-        };
-        answers.send(self.ticket, done);
-    }
-
-    /// RFC 9051 §6.3.12, in a closed grammar (HAZARDS 1): flags that the mailbox listed, a date that we formatted, a name
-    /// that the server listed. A keyword that is new to the mailbox waits for the go-ahead.
-    fn command(&mut self, holds: Option<&Holds>) -> Command {
-        let flags = &self.head.flags;
-        self.given = match holds {
-            Some(holds) if !self.plain => holds.permanent.filter(flags),
-            Some(holds) => Flags::new(holds.permanent.filter(flags).system, []),
-            // Nothing is known of the mailbox; every one holds the system flags.
-            None => Flags::new(flags.system, []),
-        };
-        let listed = self
-            .given
-            .keywords()
-            .iter()
-            .all(|k| holds.is_some_and(|holds| holds.listed.has(k)));
-        let mut command = Command::new("APPEND").mailbox(&self.to.raw);
-        if !self.given.is_empty() {
-            command = command.flags(&self.given);
-        }
-        let command = command
-            .words(format_args!("\"{}\"", date::format(self.head.date)))
-            .body(Arc::clone(&self.body), self.identity.size);
-        if self.alone || !listed {
-            command.careful()
-        } else {
-            command
-        }
-    }
-
-    /// Leaves the keywords behind from now on; false when there were none.
-    fn goes_plain(&mut self) -> bool {
-        let had = !self.given.keywords().is_empty();
-        self.plain |= had;
-        had
-    }
-
-    fn rewind(&self) -> std::io::Result<u64> {
-        self.body
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .seek(SeekFrom::Start(0))
-    }
-}
 
 /// Sends one message and with it those that wait, until none does. What could not be sent goes back to the queue.
 pub(super) fn uploads(
@@ -150,12 +59,13 @@ pub(super) fn uploads(
         queue,
         answers,
         pipeline: Pipeline::new(conn),
+        open: 0,
         sending: None,
         alone: first.alone,
         is_muted: false,
         ending: None,
     };
-    line.push(first);
+    line.push(vec![first]);
     let outcome = line.run();
     if let Err(failure) = &outcome {
         line.lost(failure);
@@ -196,7 +106,9 @@ struct Line<'a, 'c> {
     account: &'a Account,
     queue: &'a Queue<Work>,
     answers: &'a Answers,
-    pipeline: Pipeline<'c, Upload>,
+    pipeline: Pipeline<'c, Vec<Upload>>,
+    /// How many they are.
+    open: usize,
     /// Where the last message went.
     sending: Option<Sending<'a>>,
     /// The first message goes without company.
@@ -208,20 +120,30 @@ struct Line<'a, 'c> {
 }
 
 impl Line<'_, '_> {
-    fn push(&mut self, mut upload: Upload) {
-        if let Err(error) = upload.rewind() {
-            upload.failed(
-                Failure::message(format!("it cannot be read again: {error}")),
-                self.answers,
-            );
-            return;
+    /// Sends messages for one mailbox in one command.
+    fn push(&mut self, bundle: Vec<Upload>) {
+        let mut ready = Vec::with_capacity(bundle.len());
+        for upload in bundle {
+            match upload.rewind() {
+                Ok(_) => ready.push(upload),
+                Err(error) => {
+                    let what = format!("it cannot be read again: {error}");
+                    upload.failed(Failure::message(what), self.answers);
+                }
+            }
         }
-        let holds = self.account.memory().permanent.get(&upload.to.raw).cloned();
-        if !self.goes_on(&upload) {
-            self.sending = Some(Sending::begin(self.account, &upload.to.raw));
+        let Some(first) = ready.first() else { return };
+        let to = first.to.raw.clone();
+        let holds = self.account.memory().permanent.get(&to).cloned();
+        if !self.goes_on(first) {
+            self.sending = Some(Sending::begin(self.account, &to));
         }
-        let command = upload.command(holds.as_ref());
-        self.pipeline.push(command, upload);
+        let mut command = Command::new("APPEND").mailbox(&to);
+        for upload in &mut ready {
+            command = upload.add_to(command, holds.as_ref());
+        }
+        self.open += ready.len();
+        self.pipeline.push(command, ready);
     }
 
     fn run(&mut self) -> Result<()> {
@@ -230,18 +152,69 @@ impl Line<'_, '_> {
             match self.pipeline.next(&mut Keep)? {
                 None => return self.ending.take().map_or(Ok(()), Err),
                 Some(Event::Data(..)) => {}
-                Some(Event::Done(upload, reply)) => self.answered(upload, &reply),
+                Some(Event::Done(bundle, reply)) => self.answered(bundle, &reply),
             }
         }
     }
 
     fn fill(&mut self) -> Result<()> {
-        while self.pipeline.has_room() && !self.is_muted && !self.alone {
-            let Some(upload) = self.next() else { break };
-            self.push(upload);
+        while self.pipeline.has_room() && self.open < MOST && !self.is_muted && !self.alone && !self.gathers() {
+            let Some(bundle) = self.next_bundle() else { break };
+            self.push(bundle);
             self.pipeline.pump()?;
         }
         Ok(())
+    }
+
+    /// Whether more of what waits for the same mailbox is worth waiting for: the server is busy, and the bundle not full.
+    fn gathers(&self) -> bool {
+        if !self.bundles() || self.pipeline.open() < BUSY {
+            return false;
+        }
+        let (count, bytes) = self.queue.waiting(|work| match work {
+            Work::Upload(upload) if self.goes_on(upload) => Some(upload.size()),
+            _ => None,
+        });
+        count < BUNDLE && bytes < BUNDLE_BYTES
+    }
+
+    /// Whether messages go up together at all.
+    fn bundles(&self) -> bool {
+        let conn = &self.pipeline.conn;
+        conn.capabilities.has("MULTIAPPEND") && conn.trust.pipelines() && !self.account.memory().one_by_one
+    }
+
+    /// Whether a message can share a command with others: each literal flows without being asked for.
+    fn shares(&self, upload: &Upload) -> bool {
+        let memory = self.account.memory();
+        let holds = memory.permanent.get(&upload.to.raw);
+        upload.attempts == 0
+            && upload.size() < BUNDLE_BYTES
+            && self.pipeline.conn.capabilities.non_sync().allows(upload.size())
+            && !upload.needs_go_ahead(holds)
+    }
+
+    /// The next message for here, and those behind it that can go with it, in their order.
+    fn next_bundle(&self) -> Option<Vec<Upload>> {
+        let first = self.next()?;
+        if !self.bundles() || !self.shares(&first) {
+            return Some(vec![first]);
+        }
+        let to = first.to.raw.clone();
+        let mut bytes = first.size();
+        let mut bundle = vec![first];
+        while bundle.len() < BUNDLE {
+            let is_next = Cell::new(true);
+            let next = self.take(|upload| {
+                upload.to.raw == to && is_next.replace(false) && {
+                    bytes + upload.size() <= BUNDLE_BYTES && self.shares(upload)
+                }
+            });
+            let Some(next) = next else { break };
+            bytes += next.size();
+            bundle.push(next);
+        }
+        Some(bundle)
     }
 
     /// The next message for here. Servers lock a mailbox for each message, so it is one for the mailbox of the last, or for
@@ -271,17 +244,47 @@ impl Line<'_, '_> {
         }
     }
 
-    fn answered(&mut self, mut upload: Upload, reply: &Reply) {
+    fn answered(&mut self, mut bundle: Vec<Upload>, reply: &Reply) {
+        self.open -= bundle.len();
         if reply.is_ok() {
+            self.arrived(bundle, reply);
+        } else if bundle.len() > 1 {
+            self.refused_together(bundle, reply);
+        } else if let Some(upload) = bundle.pop() {
+            self.refused(upload, reply);
+        }
+    }
+
+    fn arrived(&mut self, bundle: Vec<Upload>, reply: &Reply) {
+        let ids = self.new_ids(&bundle, reply);
+        for (nth, upload) in bundle.into_iter().enumerate() {
             if upload.alone && !upload.plain {
                 // Nothing but the company was bad.
                 self.pipeline.conn.trust.prove();
             }
             self.account.memory().took(&upload.to.raw, &upload.given);
-            let id = self.new_id(&upload, reply);
+            let id = ids.as_ref().and_then(|ids| ids.get(nth).copied());
             upload.landed(id, self.account, self.answers);
+        }
+    }
+
+    /// One of them is refused, or all. Which one is not told, and not every server keeps RFC 3502's word that none has
+    /// arrived: they are looked for, and what is not there is sent again, one by one.
+    fn refused_together(&mut self, bundle: Vec<Upload>, reply: &Reply) {
+        if reply.status == Status::Bad {
+            self.go_mute();
+        } else if self.is_worth_waiting(1, reply) {
+            self.put_back(vec![bundle]);
             return;
         }
+        self.account.memory().one_by_one = true;
+        let failure = Failure::message(format!("the server does not take several: {}", reply.text));
+        for upload in bundle {
+            upload.unknown(&failure, self.answers);
+        }
+    }
+
+    fn refused(&mut self, mut upload: Upload, reply: &Reply) {
         upload.attempts += 1;
         if reply.status == Status::Bad {
             self.misunderstood(upload, reply);
@@ -308,16 +311,13 @@ impl Line<'_, '_> {
     fn is_worth_waiting(&mut self, nth: u32, reply: &Reply) -> bool {
         self.account.rest(reply, nth).unwrap_or_else(|failure| {
             self.is_muted = true;
-            for waiting in self.pipeline.unsend() {
-                self.queue.put_back(Work::Upload(Box::new(waiting)));
-            }
+            let waiting = self.pipeline.unsend();
+            self.put_back(waiting);
             self.ending = Some(failure);
             true
         })
     }
 
-    /// HAZARDS 1: the rest of the literal may now be taken for commands. Nothing more is sent here; what is in flight is
-    /// still answered.
     fn misunderstood(&mut self, mut upload: Upload, reply: &Reply) {
         if upload.alone {
             let failure = Failure::message(format!("the server does not understand it: {}", reply.text));
@@ -327,33 +327,57 @@ impl Line<'_, '_> {
             upload.goes_plain();
             self.queue.put_back(Work::Upload(Box::new(upload)));
         }
-        for waiting in self.pipeline.unsend() {
-            self.queue.put_back(Work::Upload(Box::new(waiting)));
-        }
+        self.go_mute();
+    }
+
+    /// HAZARDS 1: the rest of the literal may now be taken for commands. Nothing more is sent here; what is in flight is
+    /// still answered.
+    fn go_mute(&mut self) {
+        let waiting = self.pipeline.unsend();
+        self.put_back(waiting);
         self.pipeline.conn.clean = false;
         self.is_muted = true;
     }
 
-    /// RFC 4315 §3; an id under another UIDVALIDITY than the caller knows would mean another message.
-    fn new_id(&self, upload: &Upload, reply: &Reply) -> Option<Id> {
+    /// Gives back what did not go out or was refused for now, in its order.
+    fn put_back(&mut self, bundles: Vec<Vec<Upload>>) {
+        for upload in bundles.into_iter().flatten().rev() {
+            self.queue.put_back(Work::Upload(Box::new(upload)));
+        }
+    }
+
+    /// RFC 4315 §3, ascending as the messages went out; an id under another UIDVALIDITY than the caller knows would mean
+    /// another message.
+    fn new_ids(&self, bundle: &[Upload], reply: &Reply) -> Option<Vec<Id>> {
         let Code::AppendUid(validity, ids) = &reply.code else {
             return None;
         };
+        let to = &bundle.first()?.to.raw;
         let mut memory = self.account.memory();
-        memory.see(&upload.to.raw, *validity);
-        let expected = memory.expected(&upload.to.raw);
-        (expected == Some(*validity) && ids.len() == 1)
-            .then(|| ids.first())
-            .flatten()
+        memory.see(to, *validity);
+        let expected = memory.expected(to);
+        let fits = expected == Some(*validity) && ids.len() == bundle.len() as u64;
+        fits.then(|| ids.iter().collect())
     }
 
-    /// The connection is lost: what went out in full may have arrived, and is never sent again.
+    /// The connection is lost: what went out in full may have arrived, and is never sent again; of several that went out in
+    /// part, some may.
     fn lost(self, failure: &Failure) {
-        let (seen, unseen) = self.pipeline.into_open();
-        for upload in seen {
+        let (mut seen, mut unseen) = self.pipeline.into_open();
+        if unseen.first().is_some_and(|bundle| bundle.len() > 1) {
+            seen.push(unseen.remove(0));
+        }
+        for upload in seen.into_iter().flatten() {
             upload.unknown(failure, self.answers);
         }
-        for (n, mut upload) in unseen.into_iter().enumerate() {
+        for (n, mut upload) in unseen
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+        {
             upload.attempts += u32::from(n == 0);
             if upload.attempts >= ATTEMPTS {
                 upload.failed(Failure::message(failure.what.clone()), self.answers);
@@ -396,24 +420,27 @@ fn send_and_look(
         queue,
         answers,
         pipeline: Pipeline::new(conn),
+        open: 0,
         sending: None,
         alone: true,
         is_muted: false,
         ending: None,
     };
-    line.push(upload);
+    line.push(vec![upload]);
     loop {
         match line.pipeline.next(&mut Keep) {
             Ok(None) => return line.ending.take().map_or(Ok(()), Err),
             Ok(Some(Event::Data(..))) => {}
-            Ok(Some(Event::Done(upload, reply))) if reply.is_ok() => {
+            Ok(Some(Event::Done(bundle, reply))) if reply.is_ok() => {
                 // Whatever comes of the look, the message is there.
                 let found = sought.look(line.pipeline.conn);
                 let id = found.as_ref().ok().copied().flatten();
-                upload.landed(id, account, answers);
+                for upload in bundle {
+                    upload.landed(id, account, answers);
+                }
                 return found.map(|_| ());
             }
-            Ok(Some(Event::Done(upload, reply))) => line.answered(upload, &reply),
+            Ok(Some(Event::Done(bundle, reply))) => line.answered(bundle, &reply),
             Err(failure) => {
                 line.lost(&failure);
                 return Err(failure);
@@ -427,8 +454,8 @@ mod tests {
     use super::*;
     use crate::identity::Digester;
     use crate::imap::script::{self, Scene, mailbox, write};
-    use crate::model::InternalDate;
-    use crate::store::WriteJob;
+    use crate::model::{Flags, InternalDate};
+    use crate::store::{Append, Head, Ticket, WriteJob};
 
     fn mail(id: Id, flags: &str, body: &str) -> WriteJob {
         let mut digester = Digester::new();

@@ -101,6 +101,13 @@ impl<T: Task> Queue<T> {
         Some(task)
     }
 
+    /// How many tasks wait that `weigh` gives something for, and how much that is in all.
+    pub(super) fn waiting(&self, weigh: impl Fn(&T) -> Option<u64>) -> (usize, u64) {
+        let state = self.state();
+        let sizes = state.tasks.iter().filter_map(weigh);
+        sizes.fold((0, 0), |(count, sum), size| (count + 1, sum + size))
+    }
+
     /// The next task; waits for one, and `None` means that none will come.
     pub(super) fn take(&self) -> Option<T> {
         loop {

@@ -67,6 +67,7 @@ mod survey;
 mod tls;
 mod token;
 mod trust;
+mod upload;
 mod wire;
 mod write;
 

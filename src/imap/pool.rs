@@ -53,6 +53,8 @@ pub(super) struct Memory {
     no_room: HashMap<RawName, u64>,
     /// Where messages are being sent to, once for each connection that does.
     sending: Vec<RawName>,
+    /// Several messages in one command were refused: from now on each goes by itself.
+    pub(super) one_by_one: bool,
 }
 
 impl Memory {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use super::append::{self, Upload};
+use super::append;
 use super::crew::{self, Queue, Task};
 use super::groups;
 use super::mailboxes::{self, Wanted};
@@ -14,6 +14,7 @@ use super::pool::{Account, Lease};
 use super::remove::Removal;
 use super::retry::Tries;
 use super::selected::Selected;
+use super::upload::Upload;
 use super::wire::stopped;
 use crate::error::{Failure, Result};
 use crate::model::{IdSet, RawName};

@@ -82,3 +82,29 @@ fn a_mailbox_costs_one_round_trip() {
     let trips = run.account()["wire"]["round_trips"].as_u64().expect("a number");
     assert!(trips <= 10 + 4, "{trips} round trips: {traffic:#?}");
 }
+
+/// What waits for the same mailbox goes up in few commands (RFC 3502), each message once and with what belongs to it.
+#[test]
+fn new_mail_goes_up_together() {
+    const MESSAGES: usize = 200;
+    let Some(dovecot) = Dovecot::shared() else { return };
+    let mut scene = Scene::new(dovecot, "together");
+    scene.sync_to_equal(&[], "nothing yet");
+    for nth in 0..MESSAGES {
+        let (date, letters) = (1_700_000_000 + nth as i64, ["S", "F", "RS"][nth % 3]);
+        local::deliver(
+            &scene.dir("INBOX"),
+            &text(&format!("number {nth}")),
+            date,
+            Some(letters),
+        );
+    }
+    scene.proxy.take();
+    let (run, account) = scene.sync_to_equal(&[], "pushed");
+    assert_eq!(
+        (run.count("right", "added"), account.len()),
+        (MESSAGES as u64, MESSAGES)
+    );
+    let commands = scene.proxy.take().count("APPEND");
+    assert!(commands < MESSAGES / 2, "{commands} commands");
+}

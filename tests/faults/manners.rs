@@ -142,6 +142,27 @@ fn a_full_server_is_not_sent_what_cannot_fit() {
     assert!(named > refused as u64, "{named} told, {refused} of them sent");
 }
 
+/// Messages that go up together are refused together; what could go alone does in the end, and only once.
+#[test]
+fn one_that_is_refused_does_not_hold_up_those_that_went_with_it() {
+    let scene = Scene::new(&Setup {
+        append_limit: Some(5_000),
+        ..Setup::default()
+    });
+    scene.deliver_to("Work", 30, 300);
+    scene.deliver_to("Work", 1, 6_000);
+    scene.deliver_to("Work", 30, 400);
+    scene.server.clear();
+    let run = scene.world.sync(&[]);
+    assert_eq!((run.exit, run.count("right", "added")), (1, 60), "{run:#?}");
+    assert_eq!(run.problems().len(), 1, "{run:#?}");
+    let commands = scene.server.commands();
+    let several = commands.iter().filter(|e| e.line.matches('{').count() > 1);
+    assert!(several.count() > 0, "{}", scene.server.transcript());
+    let run = scene.world.sync(&[]);
+    assert_eq!((run.exit, run.changes()), (0, 0), "{run:#?}");
+}
+
 #[test]
 fn a_server_that_dribbles_is_not_listened_to_for_ever() {
     let mut scene = Scene::new(&Setup::default());
