@@ -7,7 +7,7 @@
 //! ```text
 //! moved on the left                     a name, at the start of a line
 //!   like    plain maildir               what the stores are like: maildir, server, plain (no MOVE), old (no UIDPLUS),
-//!                                       rewriting, poor (drops keywords)
+//!                                       rewriting, poor (drops keywords), merging, limited (refuses `huge`)
 //!   policy  pull                        sync, pull, push, mirror, backup, migrate, extra (with --delete-extra), allow
 //!   acts    INBOX Work                  `--mailbox`: only these are acted on
 //!   skips   Work                        out of scope
@@ -137,6 +137,8 @@ fn nature(word: &str) -> Nature {
         "plain" => Nature::PLAIN,
         "old" => Nature::OLD,
         "rewriting" => Nature::REWRITING,
+        "merging" => Nature::MERGING,
+        "limited" => Nature::LIMITED,
         "poor" => Nature::POOR,
         _ => panic!("no such store: {word}"),
     }

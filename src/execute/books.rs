@@ -25,6 +25,17 @@ impl Executor<'_> {
         Ok(id.filter(|_| known == validity))
     }
 
+    /// The id that the partner of a message got on that side. None where another message has it already: the server holds
+    /// the two as one (DESIGN 8a, "servers that merge"). It counts as sent, and is never sent again.
+    pub(super) fn own_id(&self, mailbox: MailboxId, side: Side, id: Option<Id>, partner: Id) -> Result<Option<Id>> {
+        let Some(there) = id.filter(|_| !self.scene.stores[side as usize].keeps_flags()) else {
+            return Ok(id);
+        };
+        let holder = self.scene.state.partner(mailbox, side, there)?;
+        let holds = holder.and_then(|pair| pair.half(side.other()).id);
+        Ok(id.filter(|_| holds.is_none_or(|holds| holds == partner)))
+    }
+
     /// A message landed on that side.
     pub(super) fn book_landed(
         &mut self,
@@ -38,6 +49,7 @@ impl Executor<'_> {
         let state = self.scene.state;
         let from = to.other();
         let unseen = !self.scene.stores[to as usize].keeps_flags();
+        let id = self.own_id(mailbox, to, id, head.id)?;
         if let (true, Some(id)) = (unseen, id) {
             self.sent.entry(mailbox).or_default().insert(id);
         }

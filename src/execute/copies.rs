@@ -107,6 +107,7 @@ impl Executor<'_> {
     fn book_twin(&mut self, batch: &Batch<(Twin, Pair)>, twin: &Twin, like: Pair, new: Option<Id>) -> Result<()> {
         let (to, on) = (batch.to, batch.on);
         let (state, other) = (self.scene.state, on.other());
+        let new = self.own_id(to, on, new, twin.id)?;
         let carried = match &twin.source {
             Source::There(_, flags) => flags.clone(),
             Source::Arriving(_) => like.half(on).flags.clone(),

@@ -189,6 +189,7 @@ impl Executor<'_> {
     /// The row as it is once the message has moved.
     fn moved_pair(&self, batch: &Batch<Move>, one: &Move, new: Option<Id>) -> Result<Pair> {
         let (on, other) = (batch.on, batch.on.other());
+        let new = self.own_id(batch.to, on, new, one.partner)?;
         let base = one.base.map_or(Ok(None), |base| self.scene.state.pair(base))?;
         let here = self.half_of_move((batch.from, on, one.id), base.as_ref(), &one.flags);
         let there = self.half_of_move((batch.to, other, one.partner), base.as_ref(), &one.flags);

@@ -49,7 +49,14 @@ pub struct Nature {
     pub rewrites: bool,
     /// It takes keywords and keeps none, without a word (HAZARDS 14).
     pub drops_keywords: bool,
+    /// What a mailbox holds already it does not take again: it tells the id of what is there (DESIGN 8a "merging").
+    pub merges: bool,
+    /// It refuses for good what is called [`HUGE`].
+    pub has_a_limit: bool,
 }
+
+/// In the body of a message that is over a server's limit.
+pub const HUGE: &str = "huge";
 
 impl Nature {
     /// A Maildir.
@@ -60,6 +67,8 @@ impl Nature {
         names_objects: false,
         rewrites: false,
         drops_keywords: false,
+        merges: false,
+        has_a_limit: false,
     };
     /// A modern server.
     pub const SERVER: Self = Self {
@@ -81,6 +90,16 @@ impl Nature {
     /// One that changes what it is given.
     pub const REWRITING: Self = Self {
         rewrites: true,
+        ..Self::SERVER
+    };
+    /// One that has each message once in a mailbox.
+    pub const MERGING: Self = Self {
+        merges: true,
+        ..Self::SERVER
+    };
+    /// One that does not take every message.
+    pub const LIMITED: Self = Self {
+        has_a_limit: true,
         ..Self::SERVER
     };
     /// One that keeps no keywords.
@@ -112,6 +131,13 @@ struct Box_ {
 }
 
 impl Box_ {
+    /// Takes a message in, unless it has it and merges.
+    fn take_in(&mut self, kept: Kept, merges: bool) -> Id {
+        let same = |there: &Kept| merges && there.message.body == kept.message.body;
+        let known = self.messages.iter().find_map(|(id, there)| same(there).then_some(*id));
+        known.unwrap_or_else(|| self.put(kept))
+    }
+
     fn put(&mut self, kept: Kept) -> Id {
         let id = self.next_id;
         self.next_id += 1;
@@ -285,20 +311,22 @@ impl Memory {
         for late in late {
             inner.late_done += 1;
             match late {
+                Late::Append(_, message) if self.nature.refuses(&message) => {}
                 Late::Append(name, message) => {
                     let (object, message) = (inner.count(), self.nature.takes(message));
                     if let Some(b) = inner.mailboxes.get_mut(&name) {
-                        b.put(Kept {
+                        let kept = Kept {
                             message,
                             object,
                             under: None,
-                        });
+                        };
+                        b.take_in(kept, self.nature.merges);
                     }
                 }
                 Late::Copy(from, id, to) => {
                     let kept = inner.mailboxes.get(&from).and_then(|b| b.messages.get(&id).cloned());
                     if let (Some(kept), Some(b)) = (kept, inner.mailboxes.get_mut(&to)) {
-                        b.put(kept);
+                        b.take_in(kept, self.nature.merges);
                     }
                 }
             }

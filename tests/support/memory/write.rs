@@ -3,12 +3,12 @@
 use std::io::Read as _;
 use std::sync::mpsc::SyncSender;
 
-use homing::error::{Failure, Reach, Result};
+use homing::error::{Failure, Reach, Result, Retry};
 use homing::model::{Flags, Id, IdSet, Known, Mailbox, RawName};
 use homing::store::{Append, Done, IntentId, Outcome, Ticket, WriteJob};
 
 use super::disk::Undone;
-use super::{Kept, Late, Memory, Message, Nature, digest};
+use super::{HUGE, Kept, Late, Memory, Message, Nature, digest};
 
 fn send(done: &SyncSender<Outcome>, ticket: Ticket, what: Done) {
     drop(done.send(Outcome { ticket, done: what }));
@@ -132,6 +132,9 @@ impl Memory {
         }
         let mut inner = self.inner();
         inner.writes += 1;
+        if self.nature.refuses(&message) {
+            return Err(Failure::message("it is larger than the server's limit").retry(Retry::Never));
+        }
         let object = inner.count();
         let message = self.nature.takes(message);
         let kept = Kept { message, object, under };
@@ -143,7 +146,7 @@ impl Memory {
             inner.unflushed.push((name.into(), id, kept));
             Ok(id)
         } else {
-            Ok(b.put(kept))
+            Ok(b.take_in(kept, self.nature.merges))
         }
     }
 
@@ -275,7 +278,8 @@ impl Memory {
         let mut inner = self.inner();
         inner.writes += 1;
         let kept = inner.mailboxes.get(&Self::name(mailbox))?.messages.get(&id)?.clone();
-        Some(inner.mailboxes.get_mut(&Self::name(to))?.put(kept))
+        let to = inner.mailboxes.get_mut(&Self::name(to))?;
+        Some(to.take_in(kept, self.nature.merges))
     }
 
     fn rename_one(&self, mailbox: &Mailbox, to: &str) -> Done {
@@ -301,6 +305,11 @@ impl Memory {
 }
 
 impl Nature {
+    /// Whether it takes that message at all.
+    pub(super) fn refuses(self, message: &Message) -> bool {
+        self.has_a_limit && message.body.windows(HUGE.len()).any(|part| part == HUGE.as_bytes())
+    }
+
     /// What becomes of a message that it is given.
     pub(super) fn takes(self, mut message: Message) -> Message {
         if self.rewrites {
