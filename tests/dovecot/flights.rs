@@ -83,7 +83,7 @@ fn a_mailbox_costs_one_round_trip() {
     assert!(trips <= 10 + 4, "{trips} round trips: {traffic:#?}");
 }
 
-/// What waits for the same mailbox goes up in few commands (RFC 3502), each message once and with what belongs to it.
+/// What waits for the same mailbox goes up in few commands (RFC 3502 §6.3.11), each message once and with what belongs to it.
 #[test]
 fn new_mail_goes_up_together() {
     const MESSAGES: usize = 200;
