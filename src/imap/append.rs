@@ -3,8 +3,6 @@
 //! What waits for the same mailbox goes up in one command where the server can (RFC 3502 §6.3.11): each command is a transaction
 //! with locks and fsyncs of its own. 1,000 messages took Dovecot 1.3 s and more one by one, and 0.2 to 0.4 s by tens.
 
-use std::cell::Cell;
-
 use super::code::Code;
 use super::command::Command;
 use super::conn::Conn;
@@ -24,12 +22,6 @@ use crate::model::Id;
 /// How often a message is sent that was refused or not sent in full.
 const ATTEMPTS: u32 = 3;
 
-/// Messages that go up in one command.
-const BUNDLE: usize = 16;
-/// About how many bytes these have: a larger one goes by itself.
-const BUNDLE_BYTES: u64 = 256 << 10;
-/// So many commands keep the server busy; more wait until a bundle is full.
-const BUSY: usize = 2;
 /// The most messages without an answer: each of them is in doubt when the connection is lost.
 const MOST: usize = 128;
 
@@ -97,20 +89,20 @@ fn prepare(account: &Account, conn: &mut Conn, upload: Upload, answers: &Answers
     Ok(Some(upload))
 }
 
-fn needs_holds(account: &Account, upload: &Upload) -> bool {
+pub(super) fn needs_holds(account: &Account, upload: &Upload) -> bool {
     !upload.head.flags.keywords().is_empty() && !account.memory().permanent.contains_key(&upload.to.raw)
 }
 
 /// Messages in flight on one connection.
-struct Line<'a, 'c> {
-    account: &'a Account,
-    queue: &'a Queue<Work>,
+pub(super) struct Line<'a, 'c> {
+    pub(super) account: &'a Account,
+    pub(super) queue: &'a Queue<Work>,
     answers: &'a Answers,
-    pipeline: Pipeline<'c, Vec<Upload>>,
+    pub(super) pipeline: Pipeline<'c, Vec<Upload>>,
     /// How many they are.
     open: usize,
     /// Where the last message went.
-    sending: Option<Sending<'a>>,
+    pub(super) sending: Option<Sending<'a>>,
     /// The first message goes without company.
     alone: bool,
     /// Nothing more may be sent on this connection.
@@ -164,84 +156,6 @@ impl Line<'_, '_> {
             self.pipeline.pump()?;
         }
         Ok(())
-    }
-
-    /// Whether more of what waits for the same mailbox is worth waiting for: the server is busy, and the bundle not full.
-    fn gathers(&self) -> bool {
-        if !self.bundles() || self.pipeline.open() < BUSY {
-            return false;
-        }
-        let (count, bytes) = self.queue.waiting(|work| match work {
-            Work::Upload(upload) if self.goes_on(upload) => Some(upload.size()),
-            _ => None,
-        });
-        count < BUNDLE && bytes < BUNDLE_BYTES
-    }
-
-    /// Whether messages go up together at all.
-    fn bundles(&self) -> bool {
-        let conn = &self.pipeline.conn;
-        conn.capabilities.has("MULTIAPPEND") && conn.trust.pipelines() && !self.account.memory().one_by_one
-    }
-
-    /// Whether a message can share a command with others: each literal flows without being asked for.
-    fn shares(&self, upload: &Upload) -> bool {
-        let memory = self.account.memory();
-        let holds = memory.permanent.get(&upload.to.raw);
-        upload.attempts == 0
-            && upload.size() < BUNDLE_BYTES
-            && self.pipeline.conn.capabilities.non_sync().allows(upload.size())
-            && !upload.needs_go_ahead(holds)
-    }
-
-    /// The next message for here, and those behind it that can go with it, in their order.
-    fn next_bundle(&self) -> Option<Vec<Upload>> {
-        let first = self.next()?;
-        if !self.bundles() || !self.shares(&first) {
-            return Some(vec![first]);
-        }
-        let to = first.to.raw.clone();
-        let mut bytes = first.size();
-        let mut bundle = vec![first];
-        while bundle.len() < BUNDLE {
-            let is_next = Cell::new(true);
-            let next = self.take(|upload| {
-                upload.to.raw == to && is_next.replace(false) && {
-                    bytes + upload.size() <= BUNDLE_BYTES && self.shares(upload)
-                }
-            });
-            let Some(next) = next else { break };
-            bytes += next.size();
-            bundle.push(next);
-        }
-        Some(bundle)
-    }
-
-    /// The next message for here. Servers lock a mailbox for each message, so it is one for the mailbox of the last, or for
-    /// one that no other connection sends to.
-    fn next(&self) -> Option<Upload> {
-        self.take(|upload| self.goes_on(upload))
-            .or_else(|| self.take(|upload| !self.account.memory().is_sent_to(&upload.to.raw)))
-    }
-
-    /// Whether it goes where the last one went.
-    fn goes_on(&self, upload: &Upload) -> bool {
-        self.sending.as_ref().is_some_and(|sending| sending.to == upload.to.raw)
-    }
-
-    fn take(&self, suits: impl Fn(&Upload) -> bool) -> Option<Upload> {
-        let limit = self.pipeline.conn.capabilities.append_limit();
-        let taken = self.queue.try_take(|work| {
-            matches!(work, Work::Upload(upload) if suits(upload)
-                && !upload.alone
-                && !needs_holds(self.account, upload)
-                && limit.is_none_or(|limit| upload.size() <= limit)
-                && !self.account.memory().has_no_room(&upload.to.raw, upload.size()))
-        });
-        match taken? {
-            Work::Upload(upload) => Some(*upload),
-            _ => None,
-        }
     }
 
     fn answered(&mut self, mut bundle: Vec<Upload>, reply: &Reply) {
@@ -370,15 +284,11 @@ impl Line<'_, '_> {
         for upload in seen.into_iter().flatten() {
             upload.unknown(failure, self.answers);
         }
-        for (n, mut upload) in unseen
-            .into_iter()
-            .flatten()
-            .enumerate()
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-        {
-            upload.attempts += u32::from(n == 0);
+        let mut unseen: Vec<Upload> = unseen.into_iter().flatten().collect();
+        if let Some(first) = unseen.first_mut() {
+            first.attempts += 1;
+        }
+        for upload in unseen.into_iter().rev() {
             if upload.attempts >= ATTEMPTS {
                 upload.failed(Failure::message(failure.what.clone()), self.answers);
             } else {

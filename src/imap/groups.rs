@@ -395,6 +395,16 @@ mod tests {
         ]
     }
 
+    /// The answers to a flag and a removal in A, and a removal in B.
+    const ALL_DONE: [&str; 6] = [
+        "flags [(5, (\\Seen))]",
+        "finished",
+        "4 removed",
+        "finished",
+        "6 removed",
+        "finished",
+    ];
+
     #[test]
     fn the_next_mailbox_is_opened_along() {
         let mut scene = flight();
@@ -406,15 +416,7 @@ mod tests {
         ]);
         let jobs = vec![flag(1, "A", "5"), remove(2, "A", "4"), remove(3, "B", "6")];
         let (outcomes, _) = write(QRESYNC, vec![scene], jobs);
-        let wanted = [
-            "flags [(5, (\\Seen))]",
-            "finished",
-            "4 removed",
-            "finished",
-            "6 removed",
-            "finished",
-        ];
-        assert_eq!(outcomes, wanted);
+        assert_eq!(outcomes, ALL_DONE);
     }
 
     #[test]
@@ -437,15 +439,7 @@ mod tests {
         ]);
         let jobs = vec![flag(1, "A", "5"), remove(2, "A", "4"), remove(3, "B", "6")];
         let (outcomes, _) = write(QRESYNC, vec![scene], jobs);
-        let wanted = [
-            "flags [(5, (\\Seen))]",
-            "finished",
-            "4 removed",
-            "finished",
-            "6 removed",
-            "finished",
-        ];
-        assert_eq!(outcomes, wanted);
+        assert_eq!(outcomes, ALL_DONE);
     }
 
     #[test]

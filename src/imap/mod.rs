@@ -27,6 +27,7 @@ use crate::secret::Secret;
 use crate::store::Stop;
 
 mod append;
+mod bundle;
 mod capability;
 mod changes;
 mod code;
