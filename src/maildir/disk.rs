@@ -15,6 +15,8 @@ use crate::error::{Failure, Kind, Reach, Result, Retry, clean};
 const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
+const IN_THE_WAY: &str = "something else lies where that should be: move it away";
+
 /// What the system's refusal means, and how far it reaches at least.
 ///
 /// A full or broken disk, or one without free descriptors, stops the account: each further message would only fail the
@@ -38,6 +40,7 @@ pub(crate) fn failure(err: &io::Error, reach: Reach, what: impl Display) -> Fail
         ),
         Some(Errno::ROFS) => (reach, Kind::Partial, Some("the file system is mounted read-only")),
         Some(Errno::ACCESS | Errno::PERM) => (reach, Kind::Partial, Some("check who owns it and its permissions")),
+        Some(Errno::NOTDIR | Errno::ISDIR) => (reach, Kind::Partial, Some(IN_THE_WAY)),
         Some(Errno::NAMETOOLONG) => {
             let failure = Failure::mailbox(format!("{what}: the name is too long for this file system"));
             return Failure {
@@ -46,6 +49,7 @@ pub(crate) fn failure(err: &io::Error, reach: Reach, what: impl Display) -> Fail
                 ..failure
             };
         }
+        _ if err.kind() == io::ErrorKind::InvalidInput => (reach, Kind::Partial, Some(IN_THE_WAY)),
         _ => (reach, Kind::Partial, None),
     };
     Failure {
@@ -56,6 +60,16 @@ pub(crate) fn failure(err: &io::Error, reach: Reach, what: impl Display) -> Fail
         hint: hint.map(str::to_owned),
         after: None,
     }
+}
+
+/// Whether the disk itself refuses, or there are no descriptors: whatever is tried there fails likewise, and no
+/// configuration is to blame.
+pub(crate) fn is_of_the_disk(err: &io::Error) -> bool {
+    let errno = errno(err);
+    matches!(
+        errno,
+        Some(Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::MFILE | Errno::NFILE)
+    )
 }
 
 /// A path for a message to the user.

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Failure, Kind, Reach, Result};
+use crate::maildir::disk::{failure, is_of_the_disk};
 use crate::store::Stop;
 
 /// Held as long as the value lives; the system lets go of it when the process ends, however it ends.
@@ -18,11 +19,12 @@ impl Lock {
     pub fn take(database: &Path, wait: Duration, stop: &Stop) -> Result<Self> {
         let state = database.parent().unwrap_or(database);
         let broken = |error: std::io::Error| {
-            Failure::account(
-                Kind::Config,
-                format!("cannot lock the state in {}: {error}", state.display()),
-            )
-            .hint("check that the directory is yours and on a local disk, or name another one with --state")
+            let what = format!("cannot lock the state in {}", state.display());
+            if is_of_the_disk(&error) {
+                return failure(&error, Reach::Account, what);
+            }
+            Failure::account(Kind::Config, format!("{what}: {error}"))
+                .hint("check that the directory is yours and on a local disk, or name another one with --state")
         };
         std::fs::create_dir_all(state).map_err(broken)?;
         let path = database.with_extension("lock");

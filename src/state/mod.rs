@@ -23,7 +23,7 @@ mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -48,12 +48,16 @@ pub struct State {
     conn: Mutex<Connection>,
     /// Nothing is made durable (any more).
     frozen: AtomicBool,
+    /// Why nothing is made durable any more: a transaction was lost.
+    broken: OnceLock<Failure>,
     /// File ids set aside for this process; see files.rs.
     file_ids: Mutex<std::ops::Range<u64>>,
 }
 
 /// So many statements are kept ready: all there are.
 const STATEMENTS: usize = 256;
+
+const DISK_HINT: &str = "look at the disk with the state: has it room, is it in good health? Then run again";
 
 /// So long another program may hold the database.
 const BUSY: Duration = Duration::from_secs(10);
@@ -110,6 +114,7 @@ impl State {
         Ok(Self {
             conn: Mutex::new(conn),
             frozen: AtomicBool::new(frozen),
+            broken: OnceLock::new(),
             file_ids: Mutex::new(0..0),
         })
     }
@@ -130,7 +135,8 @@ impl State {
         Ok((Self::open(path, Purpose::DryRun)?, false))
     }
 
-    /// Makes everything noted so far durable. In a dry run: nothing.
+    /// Makes everything noted so far durable. In a dry run: nothing. Once that has failed it always does, with the same
+    /// failure: what was noted before is lost, and what comes after must not stand alone.
     pub fn commit(&self) -> Result<()> {
         if self.frozen.load(Ordering::SeqCst) {
             return Ok(());
@@ -178,12 +184,29 @@ impl State {
     /// Ends the transaction and begins the next, with nothing of another thread in between.
     fn begin_again(&self, end: &str) -> Result<()> {
         let conn = self.conn();
+        if let Some(failure) = self.broken.get() {
+            return Err(failure.clone());
+        }
         let run = |sql| conn.prepare_cached(sql)?.execute([]);
-        run(end).and_then(|_| run("BEGIN")).map_err(failed).map(drop)
+        let begun = run(end).and_then(|_| run("BEGIN")).map_err(failed);
+        begun
+            .map(drop)
+            .inspect_err(|failure| drop(self.broken.set(failure.clone())))
     }
 
+    /// The connection, always inside a transaction. On a full or broken disk SQLite takes back the one under way by itself
+    /// (sqlite.org/lang_transaction.html, "Response To Errors Within A Transaction"); each later change would then be a
+    /// transaction of its own. They go into one that is never committed.
     fn conn(&self) -> MutexGuard<'_, Connection> {
-        self.conn.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        let conn = self.conn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if conn.is_autocommit() {
+            self.broken.get_or_init(|| {
+                let what = "the state database: what was noted could not be written, and is undone";
+                Failure::account(Kind::Partial, what).hint(DISK_HINT)
+            });
+            let _ = conn.execute_batch("BEGIN");
+        }
+        conn
     }
 
     /// A fact about the whole pair, such as the last run's number.
@@ -244,7 +267,9 @@ fn side_of(code: u8) -> Side {
 /// A failure of SQLite in our words.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn failed(error: rusqlite::Error) -> Failure {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, ReadOnly};
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, ReadOnly, SystemIoFailure,
+    };
     let what = format!("the state database: {error}");
     match error.sqlite_error_code() {
         Some(DatabaseBusy | DatabaseLocked) => {
@@ -254,6 +279,12 @@ fn failed(error: rusqlite::Error) -> Failure {
             "the file is damaged: the next sync sets it aside and pairs mail by content; nothing is sent twice or removed",
         ),
         Some(DiskFull) => Failure::account(Kind::Partial, what).hint("the disk with the state is full: make room"),
+        // Of its smaller files SQLite says so for want of room, too.
+        Some(SystemIoFailure) => Failure::account(Kind::Partial, what)
+            .hint(DISK_HINT),
+        Some(CannotOpen) => Failure::account(Kind::Config, what).hint(
+            "check that the state's directory can be read and written and has room; another can be named with --state",
+        ),
         Some(ReadOnly) => Failure::account(Kind::Config, what).hint("the state's directory cannot be written"),
         _ => Failure::account(Kind::Config, what).hint("check the state's directory; it can be named with --state"),
     }
@@ -264,4 +295,33 @@ pub fn now() -> i64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |d| d.as_secs() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_a_lost_transaction_is_not_made_durable() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sync.db");
+        let state = State::open(&path, Purpose::Run).unwrap();
+        state.set_fact("before", "").unwrap();
+        state.commit().unwrap();
+        state.set_fact("with it", "").unwrap();
+        // As SQLite does by itself when the disk fails.
+        state.conn().execute_batch("ROLLBACK").unwrap();
+        state.set_fact("after", "").unwrap();
+        for _ in 0..2 {
+            let failure = state.commit().unwrap_err();
+            assert!(
+                failure.kind == Kind::Partial && failure.what.contains("is undone"),
+                "{failure}"
+            );
+        }
+        drop(state);
+        let state = State::open(&path, Purpose::Run).unwrap();
+        let known = ["before", "with it", "after"].map(|name| state.fact(name).unwrap().is_some());
+        assert_eq!(known, [true, false, false]);
+    }
 }
