@@ -18,6 +18,16 @@ pub const ENDED: &str = "the other side takes no more messages";
 /// The largest message that is kept in memory.
 const IN_MEMORY: usize = 4 << 20;
 
+/// That a message could not be kept for the moment. The others may be smaller.
+pub(crate) fn unspooled(err: &io::Error) -> Failure {
+    let place = std::env::temp_dir();
+    Failure::message(format!(
+        "it cannot be kept in a temporary file in {}: {err}",
+        place.display()
+    ))
+    .hint("make room there, or name another directory in the environment variable TMPDIR")
+}
+
 /// Spools messages and hands them on as [`WriteJob::Append`].
 #[derive(Debug)]
 pub struct SpoolTarget {
@@ -56,7 +66,7 @@ struct Spooling {
 impl Write for Spooling {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.has_nul |= bytes.contains(&0);
-        self.body.write(bytes)
+        self.body.write(bytes).map_err(|err| unspooled(&err).into())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -75,9 +85,7 @@ impl Sink for Spooling {
                 .retry(Retry::Never)
                 .hint("it stays where it is, whole; without that byte it would be sent"));
         }
-        self.body
-            .seek(SeekFrom::Start(0))
-            .map_err(|e| Failure::message(format!("it cannot be spooled: {e}")))?;
+        self.body.seek(SeekFrom::Start(0)).map_err(|err| unspooled(&err))?;
         let append = Append {
             ticket: self.job.ticket,
             head: self.head,

@@ -11,7 +11,7 @@ use super::server::imap_options;
 use super::{Event, Finished, Job, courtesy, summary};
 use crate::account::{self, Account};
 use crate::config::patterns::Pattern;
-use crate::error::{Failure, Kind, Result, Retry};
+use crate::error::{Failure, Kind, Reach, Result, Retry};
 use crate::imap::{self, Imap};
 use crate::maildir::{self, LayoutChoice, Maildir};
 use crate::pace::Pace;
@@ -130,6 +130,11 @@ pub(super) fn settle(
         return Ok(());
     }
     courtesy::note(state, right.is_serial(), report.error.as_ref())?;
+    if let Some(error) = &report.error {
+        // What ended the run was met with a message, and told there, too.
+        let problems = &mut report.problems;
+        problems.retain(|problem| problem.reach != Reach::Account || problem.what != error.what);
+    }
     match &report.error {
         Some(_) if stopped => Ok(()),
         Some(failure) => state.add_problem(ProblemKey::Run, failure),
@@ -188,13 +193,24 @@ fn end(
     summary::fill_doubt(report, state)?;
     // A run that had nothing to do leaves the Maildir as it is, to the last byte.
     if footing.is_uneven() || plan.steps.iter().any(|step| !step.action.is_note()) {
-        footing.end(state, &settings.root, owner, run)?;
+        note_end(state, footing.end(state, &settings.root, owner, run), report)?;
     }
+    let today = jiff::ZonedDateTime::now().date();
+    let cleared = maildir::attic::expire(&settings.attic, today, settings.attic_days);
+    note_end(state, cleared.map(drop), report)?;
     let exit = report.exit(crate::report::Job::Sync);
     state.end_run(run, i64::from(exit), &report.to_json(crate::report::Job::Sync))?;
     state.trim_history(run)?;
-    state.commit()?;
-    maildir::attic::expire(&settings.attic, jiff::ZonedDateTime::now().date(), settings.attic_days).map(drop)
+    state.commit()
+}
+
+/// Notes what went wrong after all was done, so that the run still ends as a run does.
+pub(super) fn note_end(state: &State, result: Result<()>, report: &mut AccountReport) -> Result<()> {
+    if let Err(failure) = result {
+        state.add_problem(ProblemKey::Run, &failure)?;
+        report.error.get_or_insert(failure);
+    }
+    Ok(())
 }
 
 fn open_maildir(settings: &account::Maildir, footing: &Footing, state: &Arc<State>, job: &Sync<'_>) -> Maildir {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::account::settle;
+use super::account::{note_end, settle};
 use super::footing::{self, Holder, Owner};
 use super::names::AccountNames;
 use super::server::imap_options;
@@ -36,6 +36,9 @@ pub struct Backup<'a> {
     /// Is told what happens.
     pub watch: &'a (dyn Fn(Event<'_>) + std::marker::Sync),
 }
+
+/// A fact: the copy of the books in the archive is older than the books.
+const UNCOPIED: &str = "uncopied";
 
 /// The database of an account's archive.
 pub(super) fn database(states: &Path, account: &Account) -> PathBuf {
@@ -103,11 +106,13 @@ fn attempt(job: &Backup<'_>, report: &mut AccountReport) -> Result<()> {
     if report.error.is_none() {
         tell_of_mailboxes(&state, &right, &finished)?;
     }
-    let noted = end(&state, run, &finished, report)?;
+    // A run that was cut off is no state of the account; the next one notes what this one did.
+    let whole = report.error.is_none() && !finished.outcome.stopped;
     if finished.plan.steps.iter().any(|step| !step.action.is_note()) {
-        footing.end(&state, &root, owner, run)?;
+        note_end(&state, footing.end(&state, &root, owner, run), report)?;
     }
-    if noted > 0 || !archive.database().exists() {
+    end(&state, run, whole, report)?;
+    if state.fact(UNCOPIED)?.is_some() || !archive.database().exists() {
         copy_database(&state, archive)?;
         explain(archive)?;
     }
@@ -148,16 +153,15 @@ fn tell_of_mailboxes(state: &State, right: &Imap, finished: &Finished) -> Result
     Ok(())
 }
 
-/// Notes what the run made of the account, if it came to its end; returns how much that was.
-fn end(state: &State, run: i64, finished: &Finished, report: &AccountReport) -> Result<usize> {
-    // A run that was cut off is no state of the account; the next one notes what this one did.
-    let whole = report.error.is_none() && !finished.outcome.stopped;
-    let noted = if whole { state.note_history(run)? } else { 0 };
+/// Notes what the run made of the account, if it came to its end, and how it ended.
+fn end(state: &State, run: i64, whole: bool, report: &AccountReport) -> Result<()> {
+    if whole && state.note_history(run)? > 0 {
+        state.set_fact(UNCOPIED, "")?;
+    }
     let exit = report.exit(report::Job::Backup);
     state.end_run(run, i64::from(exit), &report.to_json(report::Job::Backup))?;
     state.trim_history(run)?;
-    state.commit()?;
-    Ok(noted)
+    state.commit()
 }
 
 /// A lost state comes back from its copy in the archive.
@@ -196,18 +200,24 @@ fn explain(archive: &Archive) -> Result<()> {
 /// Leaves a consistent copy of the state in the archive: readers see the old one or the new one.
 pub(super) fn copy_database(state: &State, archive: &Archive) -> Result<()> {
     let new = archive.root.join("homing.db.new");
-    let trouble = |err: std::io::Error| {
-        let what = format!("cannot write {}: {err}", archive.database().display());
-        Failure::account(Kind::Partial, what).hint("the mail is archived; only the copy of the books is an old one")
+    let trouble = |why: &dyn std::fmt::Display| {
+        let what = format!("cannot write {}: {why}", archive.database().display());
+        let hint = "the mail is archived; only the copy of the books is an old one, until a run can write it: look at that \
+                    disk's room and at the permissions";
+        Failure::account(Kind::Partial, what).hint(hint)
     };
     match fs::remove_file(&new) {
-        Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(trouble(err)),
+        Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(trouble(&err)),
         _ => {}
     }
-    state.copy_to(&new)?;
+    state.set_fact(UNCOPIED, "")?;
+    let copied = state.copy_to(&new).map_err(|failure| trouble(&failure));
+    copied.inspect_err(|_| drop(fs::remove_file(&new)))?;
     fs::File::open(&new)
         .and_then(|file| file.sync_all())
         .and_then(|()| fs::rename(&new, archive.database()))
         .and_then(|()| fs::File::open(&archive.root)?.sync_all())
-        .map_err(trouble)
+        .map_err(|err| trouble(&err))?;
+    state.drop_fact(UNCOPIED)?;
+    state.commit()
 }

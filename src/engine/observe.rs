@@ -137,8 +137,7 @@ fn judge(candidate: &mut Candidate, heard: &mut HashMap<(MailboxId, Side), Heard
             (_, failure) => {
                 candidate.at[side as usize] = Presence::Unknown;
                 seen.settled[side as usize] = false;
-                let failure = failure.unwrap_or_else(|| Failure::mailbox("could not be read to the end"));
-                let failure = failure.context(format!("mailbox {}", candidate.path));
+                let failure = failure.unwrap_or_else(|| Failure::mailbox("it could not be read to the end"));
                 seen.failures.push((ProblemKey::Mailbox(candidate.id, side), failure));
             }
         }

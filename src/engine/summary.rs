@@ -2,7 +2,7 @@
 
 use super::{Finished, courtesy, footing, history};
 use crate::account::Account;
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Failure, Kind, Reach, Result};
 use crate::maildir::index::FileIndex;
 use crate::model::{Id, IdSet, MailboxId, Side};
 use crate::plan::{Action, Guard, Held, Plan};
@@ -90,7 +90,11 @@ pub(super) fn status(report: &mut AccountReport, state: &State, voice: &dyn Voic
 
 /// Adds the problems that the state knows.
 pub(super) fn problems(report: &mut AccountReport, state: &State, voice: &dyn Voice) -> Result<()> {
-    for row in state.problems()? {
+    let rows = state.problems()?;
+    let ended = rows.iter().find(|row| row.ended_run).map(|row| row.what.clone());
+    // What ended a run is told once, though it was met with a message.
+    let told = |row: &ProblemRow| !row.ended_run && row.reach() == Reach::Account && ended.as_ref() == Some(&row.what);
+    for row in rows.into_iter().filter(|row| !told(row)) {
         let waiting = row.next.is_none_or(|next| next > now());
         report.problems.push(problem(state, voice, row, waiting)?);
     }

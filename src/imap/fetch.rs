@@ -18,6 +18,7 @@ use super::response::{Body, Fetch};
 use crate::error::{Failure, Reach, Result, Retry};
 use crate::identity::Digester;
 use crate::model::{Id, IdSet, Identity, RawName};
+use crate::spool::unspooled;
 use crate::store::{Done, Head, Landing, Outcome, ReadJob, Sink, Target};
 
 /// Messages in one command.
@@ -152,19 +153,19 @@ impl Streaming {
 
     fn write(&mut self, bytes: &[u8]) {
         let written = match &mut self.into {
-            Into::Sink(_, sink) => sink.write_all(bytes),
-            Into::Spool(spool) => spool.write_all(bytes),
+            Into::Sink(_, sink) => sink.write_all(bytes).map_err(|error| unstorable(&error)),
+            Into::Spool(spool) => spool.write_all(bytes).map_err(|error| unspooled(&error)),
             Into::Failed(_) | Into::Nobody => return,
         };
         match written {
             Ok(()) => self.digester.update(bytes),
-            Err(error) => self.into = Into::Failed(unstorable(&error)),
+            Err(failure) => self.into = Into::Failed(failure),
         }
     }
 }
 
 fn unstorable(error: &std::io::Error) -> Failure {
-    Failure::message(format!("it cannot be stored: {error}"))
+    Failure::carried(error).unwrap_or_else(|| Failure::message(format!("it cannot be stored: {error}")))
 }
 
 impl Wanted<'_> {
@@ -203,7 +204,7 @@ impl Wanted<'_> {
 
     /// Its head came after its body.
     fn land_late(&self, head: Head, mut spool: SpooledTempFile, identity: Identity) -> Landed {
-        spool.seek(SeekFrom::Start(0)).map_err(|e| unstorable(&e))?;
+        spool.seek(SeekFrom::Start(0)).map_err(|e| unspooled(&e))?;
         let (head, mut sink) = match self.sink(head) {
             Into::Sink(head, sink) => (head, sink),
             Into::Failed(failure) => return Err(failure),
@@ -211,7 +212,7 @@ impl Wanted<'_> {
         };
         let mut buffer = vec![0; 64 << 10];
         loop {
-            let n = spool.read(&mut buffer).map_err(|e| unstorable(&e))?;
+            let n = spool.read(&mut buffer).map_err(|e| unspooled(&e))?;
             if n == 0 {
                 return finish(head, sink, identity);
             }

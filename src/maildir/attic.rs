@@ -40,6 +40,15 @@ impl Shared {
         }
     }
 
+    /// What to call it towards the user.
+    pub(super) fn shelf(&self) -> String {
+        let attic = shown(&self.options.attic);
+        match self.options.shelves {
+            Shelves::Days => format!("the attic {attic}"),
+            Shelves::Mailboxes => attic,
+        }
+    }
+
     /// What a file is called in the attic. In a `cur` every name has an info.
     fn name_on_shelf(&self, name: &[u8]) -> Vec<u8> {
         let file = FileName::parse(name, self.separator);

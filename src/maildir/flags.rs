@@ -1,8 +1,9 @@
 //! Changing flags: renaming files.
 
+use std::fmt::Display;
 use std::io;
 
-use super::disk::{failure, rename_new};
+use super::disk::{failure, rename_new, shown};
 use super::filename::FileName;
 use super::index::FileRow;
 use super::keywords::{Keywords, LetterChange};
@@ -11,7 +12,7 @@ use super::place::{Part, Place};
 use super::scan::id_set;
 use super::store::Shared;
 use super::workers::Answers;
-use crate::error::{Failure, Reach, Result, clean};
+use crate::error::{Failure, Reach, Result};
 use crate::model::{Flags, Id, IdSet, Mailbox};
 use crate::store::Done;
 
@@ -55,7 +56,7 @@ impl Shared {
                     Ok(None) => {
                         gone.insert(row.id);
                     }
-                    Err(err) => answers.fail(row, &err, "cannot change the flags of")?,
+                    Err(err) => answers.fail(row, &err, format!("cannot change flags in {}", shown(&place.path)))?,
                 }
             }
             answers.tell(Done::Flags(done))?;
@@ -100,9 +101,8 @@ impl Shared {
 
 impl Answers<'_> {
     /// Tells that something failed for one message; fails itself if that is the end for the account.
-    pub(super) fn fail(&self, row: &FileRow, err: &io::Error, what: &str) -> Result<()> {
-        let failure = Failure::carried(err)
-            .unwrap_or_else(|| failure(err, Reach::Message, format!("{what} \"{}\"", clean(&row.unique))));
+    pub(super) fn fail(&self, row: &FileRow, err: &io::Error, what: impl Display) -> Result<()> {
+        let failure = Failure::carried(err).unwrap_or_else(|| failure(err, Reach::Message, what));
         self.tell(Done::Failed(IdSet::range(row.id..=row.id), failure.clone()))?;
         if failure.reach == Reach::Account {
             Err(failure)

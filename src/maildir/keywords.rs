@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::disk::{if_there, small_file};
+use super::disk::{failure, if_there, replace_file, shown, small_file};
 use super::filename::{FileName, PASSED, SYSTEM_LETTERS};
 use super::place::{Place, Stamp};
 use super::store::Shared;
-use crate::error::Result;
+use crate::error::{Reach, Result};
 use crate::model::{Flags, Keyword};
 
 /// Letters that there are.
@@ -179,14 +179,20 @@ impl Shared {
         Ok(keywords)
     }
 
-    /// The same, after giving letters to keywords of `flags` that have none. That there are none left, or that the file
-    /// cannot be written, is no failure: what has no letter is kept by the other side and by the state.
+    /// The same, after giving letters to keywords of `flags` that have none. That there are none left is no failure: what has
+    /// no letter is kept by the other side and by the state. That the file cannot be written is one, since it may pass.
     pub(super) fn keywords_for(&self, place: &Place, flags: &Flags) -> Result<Arc<Keywords>> {
         let keywords = self.keywords(place)?;
         if keywords.missing(flags).next().is_none() || self.options.read_only {
             return Ok(keywords);
         }
-        let _ = self.add_keywords(place, flags);
+        self.add_keywords(place, flags).map_err(|err| {
+            failure(
+                &err,
+                Reach::Mailbox,
+                format!("cannot write {}", shown(&place.keywords())),
+            )
+        })?;
         self.keywords(place)
     }
 
@@ -201,9 +207,9 @@ impl Shared {
             return Ok(());
         }
         let tmp = place.tmp().join("dovecot-keywords");
-        place.with_directory(&place.tmp(), || fs::write(&tmp, &keywords.text))?;
-        fs::File::open(&tmp)?.sync_all()?;
-        fs::rename(&tmp, &path)
+        // Left by a run that was killed right there; the lock is ours.
+        if_there(fs::remove_file(&tmp))?;
+        place.with_directory(&place.tmp(), || replace_file(&path, &tmp, &keywords.text))
     }
 
     /// Keyword letters in the names of files, which a lost `dovecot-keywords` must not give a new meaning.
@@ -233,6 +239,9 @@ impl Lock {
                         if_there(fs::remove_file(&path))?;
                     }
                     thread::sleep(Duration::from_millis(5));
+                }
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+                    return Err(io::Error::other("another program holds its lock"));
                 }
                 made => {
                     let lock = made.map(|mut file| (file.write_all(holder().as_bytes()), Self(path)))?;
@@ -276,6 +285,7 @@ fn is_stale(lock: &std::path::Path) -> bool {
 mod tests {
     use super::super::testing::Fixture;
     use super::*;
+    use crate::error::Retry;
     use crate::model::System;
 
     fn flags(names: &str) -> Flags {
@@ -369,18 +379,13 @@ mod tests {
     }
 
     #[test]
-    fn a_held_lock_leaves_keywords_without_letters() {
+    fn a_held_lock_is_waited_for_and_then_told() {
         let it = Fixture::new();
         let place = it.mailbox("INBOX");
         let lock = place.path.join("dovecot-keywords.lock");
         fs::write(&lock, "").unwrap();
-        assert_eq!(
-            it.shared()
-                .keywords_for(&place, &flags("todo"))
-                .unwrap()
-                .letters(&flags("todo")),
-            b""
-        );
+        let held = it.shared().keywords_for(&place, &flags("todo")).unwrap_err();
+        assert_eq!((held.reach, held.retry), (Reach::Mailbox, Retry::Later), "{held}");
         let old = SystemTime::now() - STALE - Duration::from_secs(1);
         fs::File::options()
             .write(true)
@@ -412,8 +417,8 @@ mod tests {
         // One of another machine, and one that lives: nobody can tell, and they hold it.
         for holder in [format!("{pid}:elsewhere"), holder()] {
             fs::write(&lock, &holder).unwrap();
-            let keywords = it.shared().keywords_for(&place, &flags("later")).unwrap();
-            assert_eq!(keywords.letters(&flags("later")), b"", "{holder}");
+            let held = it.shared().keywords_for(&place, &flags("later")).unwrap_err();
+            assert!(held.what.contains("another program"), "{holder}: {held}");
         }
     }
 

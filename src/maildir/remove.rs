@@ -49,7 +49,7 @@ impl Shared {
             match done {
                 Ok(Some(true) | None) => removed.push(row.id),
                 Ok(Some(false)) => differs.push(row.id),
-                Err(err) => answers.fail(row, &err, "cannot move into the attic:")?,
+                Err(err) => answers.fail(row, &err, format!("cannot move into {}", self.shelf()))?,
             }
         }
         let removed = id_set(removed);

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::disk::{carry, copy_new, rename_new};
+use super::disk::{carry, copy_new, rename_new, shown};
 use super::filename::FileName;
 use super::index::FileRow;
 use super::keywords::{Keywords, portable};
@@ -63,7 +63,10 @@ impl Shared {
                 }
                 Ok(Some(None)) => differs.push(row.id),
                 Ok(None) => gone.push(row.id),
-                Err(err) => answers.fail(row, &err, if moves { "cannot move" } else { "cannot copy" })?,
+                Err(err) => {
+                    let verb = if moves { "move" } else { "copy" };
+                    answers.fail(row, &err, format!("cannot {verb} into {}", shown(&target.path)))?;
+                }
             }
         }
         self.index.put(to.id, &arrived)?;
