@@ -5,6 +5,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -20,17 +21,22 @@ const EACH: usize = 2;
 /// Scenes that go through the walk side by side.
 const SCENES: usize = 2;
 
-/// Builds the library. A C compiler is there: SQLite was built with it.
-fn library(folder: &Path) -> PathBuf {
-    let library = folder.join("disk.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/disk.c");
-    let built = Command::new("cc")
-        .args(["-O1", "-shared", "-fPIC", "-o"])
-        .args([&library, &source])
-        .arg("-ldl")
-        .status();
-    assert!(built.expect("a C compiler").success());
-    library
+/// The library, built once. A C compiler is there: SQLite was built with it.
+pub(crate) fn library() -> &'static Path {
+    static BUILT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let build = || {
+        let folder = tempfile::tempdir().expect("a folder");
+        let library = folder.path().join("disk.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/disk.c");
+        let built = Command::new("cc")
+            .args(["-O1", "-shared", "-fPIC", "-o"])
+            .args([&library, &source])
+            .arg("-ldl")
+            .status();
+        assert!(built.expect("a C compiler").success());
+        (folder, library)
+    };
+    &BUILT.get_or_init(build).1
 }
 
 /// A sync with the library loaded; how it ended and what it said.
@@ -87,17 +93,16 @@ fn survive(scene: &mut Scene, library: &Path, fault: &str) -> usize {
 
 #[test]
 fn a_disk_that_fails_anywhere() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let library = library(folder.path());
+    let library = library();
     let (walked, felt) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let part = |nth: usize| {
         let mut scene = Scene::new(&Setup::default());
-        let calls = calls(&mut scene, &library);
+        let calls = calls(&mut scene, library);
         assert!(calls > 100, "{calls} calls are too few to be all");
         for at in (1..=calls).filter(|at| at % SCENES == nth) {
             for turn in 0..EACH {
                 let fault = format!("{at} {}", FAULTS[(at / SCENES + turn * 3) % FAULTS.len()]);
-                felt.fetch_add(survive(&mut scene, &library, &fault), Ordering::Relaxed);
+                felt.fetch_add(survive(&mut scene, library, &fault), Ordering::Relaxed);
                 walked.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -120,6 +125,7 @@ fn a_disk_that_fails_anywhere() {
     ));
     assert!(felt * 2 >= walked, "most must be felt: {felt} of {walked}");
 }
+
 fn database(scene: &Scene) -> PathBuf {
     scene.world.home().join("xdg/state/homing/personal/sync.db")
 }

@@ -7,6 +7,8 @@
 #[cfg(target_os = "linux")]
 mod disk;
 mod manners;
+#[cfg(target_os = "linux")]
+mod places;
 mod renames;
 mod scene;
 #[path = "../support"]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -18,10 +19,10 @@ const USER: &str = "user";
 /// A run that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-type Content = [u8; 32];
+pub(crate) type Content = [u8; 32];
 
 /// How often each content is there.
-type Contents = BTreeMap<Content, usize>;
+pub(crate) type Contents = BTreeMap<Content, usize>;
 
 /// What may differ from what is expected, because of what the fault itself does.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +66,16 @@ pub(crate) struct Changed {
     removed: Vec<Content>,
     /// A flag, in lower case, that this content must have or must not have.
     flags: Vec<(Content, &'static str, bool)>,
+}
+
+impl Changed {
+    pub(crate) fn note_added(&mut self, added: Vec<Content>) {
+        self.added.extend(added);
+    }
+
+    pub(crate) fn has_removed(&self, content: &Content) -> bool {
+        self.removed.contains(content)
+    }
 }
 
 impl Scene {
@@ -168,6 +179,16 @@ impl Scene {
         (run.exit, format!("{run:#?}"))
     }
 
+    /// `homing` with these arguments, speaking as it does to people.
+    pub(crate) fn plain(&self, arguments: &[&str]) -> Command {
+        let usual = self.world.command();
+        let mut plain = Command::new(usual.get_program());
+        plain.args(usual.get_args().filter(|argument| *argument != "--json"));
+        plain.args(arguments);
+        plain.envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        plain
+    }
+
     /// Runs until all is done, which must not take more than two runs.
     pub(crate) fn recover(&self, title: &str, first: &str) {
         let mut said = vec![first.to_owned()];
@@ -185,9 +206,22 @@ impl Scene {
         );
     }
 
+    pub(crate) fn look_at_server(&self) -> witness::Account {
+        witness::Server::new("127.0.0.1", self.server.port(), USER).look()
+    }
+
+    /// The last message of the INBOX gets a keyword on the server.
+    pub(crate) fn give_keyword(&self, keyword: &'static str, changed: &mut Changed) {
+        self.server.with(USER, |account| {
+            let message = account.mailbox("INBOX").iter().last().expect("a message");
+            let (uid, content) = (message.uid, digest(&message.bytes));
+            account.flag("INBOX", uid, &[keyword], &[]);
+            changed.flags.push((content, keyword, true));
+        });
+    }
+
     pub(crate) fn assert_same(&self, when: &str) -> Contents {
-        let disk = self.world.look();
-        let there = witness::Server::new("127.0.0.1", self.server.port(), USER).look();
+        let (disk, there) = (self.world.look(), self.look_at_server());
         let difference = disk.difference("disk", &there, "server");
         assert!(
             difference.is_empty(),
@@ -250,9 +284,10 @@ impl Scene {
     }
 
     /// Delivers so many messages of about that many bytes on disk.
-    pub(crate) fn deliver_to(&self, mailbox: &str, count: usize, bytes: usize) {
+    pub(crate) fn deliver_to(&self, mailbox: &str, count: usize, bytes: usize) -> Vec<Content> {
+        let mut added = Vec::new();
         for nth in 0..count {
-            let mail = mail(&format!("large {nth}"));
+            let mail = mail(&format!("large {} {nth}", self.step));
             let text =
                 String::from_utf8_lossy(&mail.bytes).replace("\r\n", "\n") + &"0123456789abcde\n".repeat(bytes / 16);
             local::deliver(
@@ -261,7 +296,9 @@ impl Scene {
                 mail.date.seconds,
                 Some("S"),
             );
+            added.push(digest(text.as_bytes()));
         }
+        added
     }
 
     fn change_disk(&self, changed: &mut Changed) {
