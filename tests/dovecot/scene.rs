@@ -94,15 +94,24 @@ impl<'a> Scene<'a> {
     #[track_caller]
     pub(crate) fn nothing_left(&mut self, when: &str) -> (Run, Traffic) {
         let before = local::listing(&self.world.maildir);
-        self.proxy.take();
+        let earlier = self.proxy.take();
         let run = self.world.sync(&[]);
         let traffic = self.proxy.take();
-        assert_eq!((run.exit, run.changes()), (0, 0), "{when}: {run:#?}");
-        assert_eq!(traffic.changing(), Vec::<&str>::new(), "{when}");
+        let is_quiet = (run.exit, run.changes()) == (0, 0) && traffic.changing().is_empty();
+        assert!(is_quiet, "{when}: {run:#?}\n{}", self.story([&earlier, &traffic]));
         let after = local::listing(&self.world.maildir);
         let written: Vec<_> = after.symmetric_difference(&before).collect();
         assert!(written.is_empty(), "{when}: written on disk: {written:#?}");
         (run, traffic)
+    }
+
+    /// What the last runs did to which message, and what they sent.
+    fn story(&self, said: [&Traffic; 2]) -> String {
+        let log = self.world.run(&["log", "--last", "3", "--verbose", "personal"]);
+        let said = said
+            .map(|traffic| traffic.commands.join("\n"))
+            .join("\n-- the run after it:\n");
+        format!("{said}\n-- log: {:#}", log.report)
     }
 }
 
