@@ -10,6 +10,7 @@ use crate::archive::Archive;
 use crate::config::map::NameMap;
 use crate::config::patterns::Scope;
 use crate::error::{Failure, Kind, Result};
+use crate::model::Bounds;
 use crate::plan::Policy;
 use crate::secret::Secret;
 pub use credentials::{Credentials, Origin};
@@ -30,6 +31,8 @@ pub struct Account {
     pub scope: Scope,
     /// What they are called on the other side.
     pub map: NameMap,
+    /// How large and how old a message may be to be carried over.
+    pub bounds: Bounds,
     /// What happens to changes of either side.
     pub policy: Policy,
     /// More than this share of an account's pairs is not removed in one run without approval, in percent.

@@ -22,12 +22,13 @@ pub use log::{DoneLine, MessageLine, RunLine};
 pub use migration::{MailboxVerdict, Migration, Reason, Total};
 pub use text::{Style, Verbosity};
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use codes::first_present;
 
 use crate::error::{Failure, Kind, Reach, Result, Retry};
-use crate::model::Side;
+use crate::model::{Beyond, Side};
 use crate::store::Wire;
 
 /// What was asked for; decides what counts for the exit code and what is shown.
@@ -148,6 +149,8 @@ pub struct AccountReport {
     pub last_backup: Option<LastRun>,
     /// For `status`: changes seen and not carried over.
     pub pending: u64,
+    /// Messages that the configuration leaves out, by reason: of a run, those that came to it; for `status`, all.
+    pub left_out: BTreeMap<Beyond, u64>,
     /// For `status`: the server is asked one thing at a time, since it broke otherwise.
     pub serial: bool,
     /// For `log`: past runs, newest first.

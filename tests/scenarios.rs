@@ -11,6 +11,7 @@
 //!   policy  pull                        sync, pull, push, mirror, backup, migrate, extra (with --delete-extra), allow
 //!   acts    INBOX Work                  `--mailbox`: only these are acted on
 //!   skips   Work                        out of scope
+//!   most    60                          max-size: what is larger is left out (`enormous` is, `a` is not)
 //!   lost                                the state was lost before this run; `old`: it is older than the mail
 //!   guards  25 10                       max-delete in percent, empty-guard
 //!   doubles                             stopped on the way, a copy more may stay for each stop
@@ -35,7 +36,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use homing::model::{Flags, InternalDate};
+use homing::model::{Bounds, Flags, InternalDate};
 use homing::plan::{Policy, Rule, SidePolicy};
 use memory::world::{Ended, Run, Scope, World};
 use memory::{Memory, Message, Nature};
@@ -58,6 +59,7 @@ struct Round {
     lost: bool,
     old: bool,
     scope: Scope,
+    bounds: Bounds,
     policy: Option<String>,
     plan: Option<Vec<String>>,
     after: [Option<Cell>; 2],
@@ -203,8 +205,10 @@ fn parse(text: &str) -> Vec<Scenario> {
 
 fn key(scenario: &mut Scenario, word: &str, rest: &str) {
     let over = |round: &Round| round.after.iter().any(Option::is_some) || round.killed.is_some();
-    if matches!(word, "left" | "right" | "policy" | "acts" | "skips" | "lost" | "old")
-        && scenario.rounds.last().is_some_and(over)
+    if matches!(
+        word,
+        "left" | "right" | "policy" | "acts" | "skips" | "most" | "lost" | "old"
+    ) && scenario.rounds.last().is_some_and(over)
     {
         scenario.rounds.push(Round::default());
     }
@@ -228,6 +232,7 @@ fn key(scenario: &mut Scenario, word: &str, rest: &str) {
         "old" => round.old = true,
         "acts" => round.scope.acts = Some(rest.split_whitespace().map(Into::into).collect()),
         "skips" => round.scope.skips = rest.split_whitespace().map(Into::into).collect(),
+        "most" => round.bounds.max_size = Some(rest.parse().expect("a number")),
         "killed" => round.killed = Some(rest.parse().expect("a number")),
         "plan" => round
             .plan
@@ -265,6 +270,7 @@ impl Scenario {
         if mirrored {
             how.policy.sides.reverse();
         }
+        how.bounds = round.bounds;
         (how.distrust, how.scope) = (round.old, round.scope.clone());
         how
     }

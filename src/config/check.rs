@@ -12,6 +12,7 @@ use super::{expand, keys, values};
 use crate::account::{Account, Fsync, Layout, Maildir};
 use crate::archive::Archive;
 use crate::error::{Result, clean};
+use crate::model::Bounds;
 use crate::plan::{Policy, SidePolicy};
 
 /// What values are read against.
@@ -99,6 +100,12 @@ impl Context<'_> {
             scope: if is_gmail { scope.on_gmail() } else { scope },
             server,
             map: read(table, "map", map)?.unwrap_or_default(),
+            bounds: Bounds {
+                max_size: read(table, "max-size", |value| on(value, values::size(value.text()?)))?,
+                since: read(table, "since", |value| {
+                    on(value, values::since(value.text()?, &jiff::ZonedDateTime::now()))
+                })?,
+            },
             policy: read(table, "policy", policy)?.unwrap_or(Policy::SYNC),
             max_delete: read(table, "max-delete", |value| on(value, values::percent(value.text()?)))?.unwrap_or(25),
             empty_guard: read(table, "empty-guard", |value| value.number(0..=u64::from(u32::MAX)))?.unwrap_or(10),

@@ -274,6 +274,28 @@ pub const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        title: "Which messages",
+        keys: &[
+            Key {
+                name: "max-size",
+                value: "size, a string",
+                default: Default::Is("any size"),
+                example: r#""50MB""#,
+                help: "A new message that is larger stays where it is, on either side; `status` counts what is left out. What \
+                       is on both sides already stays the same on both, whatever its size. For `sync` and `backup`.",
+            },
+            Key {
+                name: "since",
+                value: "day or number of days, a string",
+                default: Default::Is("any age"),
+                example: r#""2024-01-01""#,
+                help: "The same for messages that arrived before that day, or more than so many days ago (`\"90d\"`). What \
+                       was carried over is not removed as it grows older. After a change of either key to less strict, \
+                       what was left out comes.",
+            },
+        ],
+    },
+    Group {
         title: "The Maildir",
         keys: &[
             Key {

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use jiff::civil::Date;
+use jiff::{ToSpan as _, ZonedDateTime};
+
+use crate::model::InternalDate;
 use crate::plan::{Policy, Rule, SidePolicy};
 
 /// `"60s"`, `"2m"`, `"1h"`, from a second to an hour.
@@ -59,6 +63,21 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         .ok()
         .filter(|bytes| *bytes <= 1 << 60)
         .ok_or_else(wrong)
+}
+
+/// `"2024-01-01"`, a day, or `"90d"`, so many days before today: that day's beginning.
+pub(super) fn since(text: &str, now: &ZonedDateTime) -> Result<InternalDate, String> {
+    let wrong =
+        || format!("\"{text}\" is no time: write a day, such as \"2024-01-31\", or so many days, such as \"90d\"");
+    let day = match text.strip_suffix('d') {
+        Some(days) => {
+            let days: u16 = days.parse().map_err(|_| wrong())?;
+            now.date().checked_sub(i32::from(days).days()).map_err(|_| wrong())?
+        }
+        None => text.parse::<Date>().map_err(|_| wrong())?,
+    };
+    let begin = day.to_zoned_datetime(now.time_zone().clone()).map_err(|_| wrong())?;
+    Ok(InternalDate(begin.timestamp().as_second()))
 }
 
 /// A SHA-256 fingerprint: 64 hexadecimal digits, with or without colons between the bytes, in any case.
@@ -215,6 +234,34 @@ mod tests {
             "1 0MB",
         ] {
             assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn days() {
+        let now: ZonedDateTime = "2026-03-31T10:00:00+02:00[Europe/Berlin]".parse().unwrap();
+        for (text, begins) in [
+            ("2024-01-01", "2024-01-01T00:00:00+01:00"),
+            ("2024-07-01", "2024-07-01T00:00:00+02:00"),
+            ("0d", "2026-03-31T00:00:00+02:00"),
+            ("3d", "2026-03-28T00:00:00+01:00"),
+            ("90d", "2025-12-31T00:00:00+01:00"),
+        ] {
+            let begins: jiff::Timestamp = begins.parse().unwrap();
+            assert_eq!(since(text, &now), Ok(InternalDate(begins.as_second())), "{text}");
+        }
+        for text in [
+            "",
+            "d",
+            "90",
+            "-1d",
+            "2024-13-01",
+            "2024-02-30",
+            "yesterday",
+            "99999999d",
+            "4294967296d",
+        ] {
+            assert!(since(text, &now).is_err(), "{text}");
         }
     }
 

@@ -75,8 +75,10 @@ fn attempt(job: &Sync<'_>, report: &mut AccountReport) -> Result<()> {
         ..imap_options(account, job.states, &job.stop)
     });
     let names = AccountNames::new(account, job.only);
+    let left_out = state.left_out()?;
     let (finished, result) = super::run(&engine_job(job, &names, &footing, run, &state, [&left, &right]));
     summary::fill(report, &state, account, &finished, job.dry_run)?;
+    summary::fill_left_out(report, &state, &left_out)?;
     settle(&state, &right, (&finished, result), &job.stop, job.dry_run, report)?;
     if job.dry_run {
         return Ok(());
@@ -163,6 +165,7 @@ fn engine_job<'a>(
         } else {
             footing.adopting
         },
+        bounds: account.bounds,
         distrust: footing.distrust,
         dry_run: job.dry_run,
         run,

@@ -86,6 +86,7 @@ fn attempt(job: &Backup<'_>, report: &mut AccountReport) -> Result<()> {
         empty_guard: 0,
         max_delete_percent: 100,
         adopting: Adoption::No,
+        bounds: account.bounds,
         distrust: footing.distrust,
         dry_run: job.dry_run,
         run,
@@ -94,11 +95,13 @@ fn attempt(job: &Backup<'_>, report: &mut AccountReport) -> Result<()> {
         watch: job.watch,
     };
     let lost = filing::lost(&state)?;
+    let left_out = state.left_out()?;
     let (mut finished, mut result) = super::run(&job_of_engine);
     if result.is_ok() {
         result = filing::file_away(&job_of_engine, &lost, &mut finished);
     }
     summary::fill(report, &state, account, &finished, job.dry_run)?;
+    summary::fill_left_out(report, &state, &left_out)?;
     settle(&state, &right, (&finished, result), &job.stop, job.dry_run, report)?;
     if job.dry_run {
         return Ok(());

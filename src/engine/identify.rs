@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::observe::Observation;
-use super::{Job, contents, twins};
+use super::{Job, bounds, contents, twins};
 use crate::error::Result;
 use crate::model::{Envelope, EnvelopeKey, Gone, HeaderDigest, Id, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
 use crate::plan::{self, Base, Now, Presence, Rule, View, Waiting};
@@ -15,6 +15,10 @@ pub(super) fn identify(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
         void_rows(job, view)?;
     }
     let lost = Side::BOTH.map(|side| Lost::of(&seen.views, side));
+    for side in Side::BOTH {
+        let views = &mut seen.views.iter_mut();
+        views.try_for_each(|view| bounds::look_among_left_out(job.state, view, side, &lost[side as usize].sizes))?;
+    }
     look_at_both(job, seen, &lost)?;
     for side in Side::BOTH {
         if !job.stores[side as usize].keeps_flags() {

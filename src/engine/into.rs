@@ -14,7 +14,7 @@ use crate::account::Account;
 use crate::error::{Failure, Kind, Result};
 use crate::imap::Imap;
 use crate::maildir::{self, Maildir};
-use crate::model::{MailboxPath, RawName};
+use crate::model::{Bounds, MailboxPath, RawName};
 use crate::pace::Pace;
 use crate::plan::{Adoption, Policy};
 use crate::report::AccountReport;
@@ -105,6 +105,7 @@ impl Pouring<'_> {
                 empty_guard: 0,
                 max_delete_percent: 100,
                 adopting: Adoption::No,
+                bounds: Bounds::default(),
                 distrust: false,
                 dry_run: self.dry_run,
                 run,

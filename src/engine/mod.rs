@@ -7,6 +7,7 @@ pub mod account;
 mod again;
 pub mod backup;
 pub mod books;
+mod bounds;
 mod contents;
 mod courtesy;
 pub mod export;
@@ -36,7 +37,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Failure, Result, Retry};
 use crate::execute::{self, Outcome, Scene, Spell};
-use crate::model::{MailboxId, MailboxPath, Role, Side};
+use crate::model::{Bounds, MailboxId, MailboxPath, Role, Side};
 use crate::pace::Pace;
 use crate::plan::{self, Adoption, Input, Limits, Plan, Policy};
 use crate::state::{ProblemKey, State, now};
@@ -85,6 +86,8 @@ pub struct Job<'a> {
     pub empty_guard: u64,
     /// See [`Limits::max_delete_percent`].
     pub max_delete_percent: u64,
+    /// What is too large or too old to be carried over.
+    pub bounds: Bounds,
     /// What the left holds at the first meeting and the right does not is held back if it is much.
     pub adopting: Adoption,
     /// Nothing that a side lacks counts as removed.
@@ -136,6 +139,7 @@ fn steps(job: &Job<'_>, tried: &Tried, finished: &mut Finished) -> Result<()> {
         let names = survey::names(job.state)?;
         finished.outcome.paired += execute::recover(job.state, job.stores, &names)?;
     }
+    bounds::widen(job)?;
     let mut seen = observe::observe(job, tried)?;
     let roles = seen.names.iter().filter_map(|(id, names)| Some((*id, names.role?)));
     finished.roles = roles.collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::again::Tried;
 use super::listen::{Heard, listen};
 use super::survey::{self, Candidate};
-use super::{Job, identify};
+use super::{Job, bounds, identify};
 use crate::error::{Failure, Result};
 use crate::execute::Names;
 use crate::model::{Checkpoint, Envelope, Gone, Id, IdSet, MailboxId, Pair, PairId, RawName, Side, Status};
@@ -59,6 +59,7 @@ pub(super) fn observe(job: &Job<'_>, tried: &Tried) -> Result<Observation> {
     }
     count_pairs(job.state, &mut seen.views)?;
     identify::identify(job, &mut seen)?;
+    bounds::judge(job, &mut seen)?;
     Ok(seen)
 }
 
@@ -216,6 +217,7 @@ fn view(
         resting: Side::BOTH.map(|side| resting[side as usize].difference(&added[side as usize])),
         added,
         waiting: [Vec::new(), Vec::new()],
+        beyond: Default::default(),
         touched: touched.into_values().collect(),
     })
 }

@@ -1,10 +1,12 @@
 //! Puts what was planned and done into the report's terms.
 
+use std::collections::BTreeMap;
+
 use super::{Finished, courtesy, footing, history};
 use crate::account::Account;
 use crate::error::{Failure, Kind, Reach, Result};
 use crate::maildir::index::FileIndex;
-use crate::model::{Id, IdSet, MailboxId, Side};
+use crate::model::{Beyond, Id, IdSet, MailboxId, Side};
 use crate::plan::{Action, Guard, Held, Plan};
 use crate::report::{AccountReport, Counts, HeldBack, PlanLine, Problem};
 use crate::state::{ProblemRow, State, now};
@@ -65,6 +67,16 @@ pub(super) fn fill_doubt(report: &mut AccountReport, state: &State) -> Result<()
     Ok(())
 }
 
+/// Fills in how many more messages are left out than before.
+pub(super) fn fill_left_out(report: &mut AccountReport, state: &State, before: &BTreeMap<Beyond, u64>) -> Result<()> {
+    let more = state.left_out()?.into_iter().map(|(reason, count)| {
+        let known = before.get(&reason).copied().unwrap_or(0);
+        (reason, count.saturating_sub(known))
+    });
+    report.left_out = more.filter(|(_, count)| *count > 0).collect();
+    Ok(())
+}
+
 /// Fills in what the state says.
 pub(super) fn status(report: &mut AccountReport, state: &State, voice: &dyn Voice) -> Result<()> {
     for (path, lost_by, count) in state.held()? {
@@ -83,6 +95,7 @@ pub(super) fn status(report: &mut AccountReport, state: &State, voice: &dyn Voic
     problems(report, state, voice)?;
     fill_doubt(report, state)?;
     report.pending = state.pending_count()?;
+    report.left_out = state.left_out()?;
     report.serial = courtesy::is_serial(state)?;
     report.last_run = state.last_run()?.as_ref().map(history::run);
     Ok(())

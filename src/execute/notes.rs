@@ -33,6 +33,9 @@ impl Executor<'_> {
                     }
                 }
                 Action::KeepNew { of, ids } => state.add_pending_new(step.mailbox, *of, ids)?,
+                Action::LeaveOut { of, reason, messages } => {
+                    state.leave_out(step.mailbox, *of, *reason, messages)?;
+                }
                 Action::KeepFlags { of, flags } => {
                     for (id, flags) in flags {
                         state.add_pending_flags(step.mailbox, *of, *id, flags)?;

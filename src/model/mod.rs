@@ -1,5 +1,6 @@
 //! The words of the program (DESIGN: one word per thing). Plain data; nothing here does I/O.
 
+pub mod bounds;
 pub mod changes;
 pub mod flags;
 pub mod mailbox;
@@ -7,6 +8,7 @@ pub mod message;
 pub mod pair;
 pub mod uidset;
 
+pub use bounds::{Beyond, Bounds};
 pub use changes::{Checkpoint, Listed, News, Seen, Since, Status, Survey, Token};
 pub use flags::{Flags, Keyword, System};
 pub use mailbox::{Mailbox, MailboxId, MailboxIdentity, MailboxPath, RawName, Role, Side};

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::guard::Held;
 use super::pair::Match;
-use crate::model::{ContentDigest, Flags, Gone, Id, IdSet, MailboxId, MailboxPath, PairId, Side};
+use crate::model::{Beyond, ContentDigest, Flags, Gone, Id, IdSet, MailboxId, MailboxPath, PairId, Side};
 
 /// What to do, in the order in which to do it, and what was held back.
 #[derive(Clone, Debug, Default)]
@@ -133,6 +133,15 @@ pub enum Action {
         /// Which.
         ids: IdSet,
     },
+    /// New messages of that side stay where they are; recorded as left out.
+    LeaveOut {
+        /// Whose.
+        of: Side,
+        /// Why.
+        reason: Beyond,
+        /// Ids and sizes, as that side tells them.
+        messages: Vec<(Id, u64)>,
+    },
     /// Flags of that side stay where they are; recorded as pending.
     KeepFlags {
         /// Whose.
@@ -215,6 +224,7 @@ impl Action {
         match self {
             Self::Pair { .. } | Self::Agree { .. } | Self::Forget { .. } => Phase::Note,
             Self::KeepNew { .. } | Self::KeepFlags { .. } | Self::KeepRemoval { .. } => Phase::Note,
+            Self::LeaveOut { .. } => Phase::Note,
             Self::RenameMailbox { .. } | Self::AgreeName { .. } => Phase::Rename,
             Self::CreateMailbox { .. } => Phase::Create,
             Self::Copy { to: Side::Left, .. } => Phase::CopyLeft,
@@ -244,6 +254,7 @@ impl Action {
             Self::Remove { .. } => "remove",
             Self::Forget { .. } => "forget",
             Self::KeepNew { .. } | Self::KeepFlags { .. } => "keep",
+            Self::LeaveOut { .. } => "leave-out",
             Self::KeepRemoval { gone: Gone::Held, .. } => "hold",
             Self::KeepRemoval { .. } => "keep",
         }
@@ -272,6 +283,7 @@ impl Action {
             Self::Agree { pairs, .. } | Self::Remove { pairs, .. } => pairs.len() as u64,
             Self::Forget { pairs } | Self::KeepRemoval { pairs, .. } => pairs.len() as u64,
             Self::KeepFlags { flags, .. } => flags.len() as u64,
+            Self::LeaveOut { messages, .. } => messages.len() as u64,
         }
     }
 
@@ -309,6 +321,7 @@ impl fmt::Display for Step {
             Action::Remove { on, .. } => write!(f, "remove {count} {messages} on the {on} in {path}")?,
             Action::Forget { .. } => write!(f, "forget {count} {messages} in {path}")?,
             Action::KeepNew { of, .. } => write!(f, "leave {count} new {messages} on the {of} in {path}")?,
+            Action::LeaveOut { of, .. } => write!(f, "leave out {count} {messages} on the {of} in {path}")?,
             Action::KeepFlags { of, .. } => write!(f, "leave flags of {count} {messages} on the {of} in {path}")?,
             Action::KeepRemoval {
                 of, gone: Gone::Held, ..

@@ -41,6 +41,7 @@ impl Answers {
         match action {
             Action::Copy { to, ids, .. } => self.count_new(mailbox, to.other(), ids.iter()),
             Action::KeepNew { of, ids } => self.count_new(mailbox, *of, ids.iter()),
+            Action::LeaveOut { of, messages, .. } => self.count_new(mailbox, *of, messages.iter().map(|(id, _)| *id)),
             Action::CopyWithin { on, twins, .. } => {
                 self.count_new(mailbox, on.other(), twins.iter().map(|twin| twin.id));
             }

@@ -38,7 +38,7 @@ fn copies_of(input: &Input, open: &mut [Matched<'_>], of: Side, steps: &mut Vec<
             matched.take(of, new.id);
             let (id, flags) = (new.id, new.flags);
             copies.entry((to, from)).or_default().push(Twin { source, id, flags });
-        } else {
+        } else if !matched.is_beyond(of, new.id) {
             arriving.insert(dated, (to, Source::Arriving(new.id)));
         }
     }

@@ -27,9 +27,9 @@ pub use pair::{Match, Waiting, joined, strangers};
 pub use policy::{Policy, Rule, SidePolicy};
 pub use renames::{Census, Kin, Known, Naming, Rename, Row, Sighting, names};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Flags, IdSet, MailboxId, MailboxPath, Pair, Side};
+use crate::model::{Beyond, Flags, Id, IdSet, MailboxId, MailboxPath, Pair, Side};
 
 /// All that a plan depends on.
 #[derive(Clone, Debug)]
@@ -88,9 +88,14 @@ pub struct View {
     /// Where only one side has unpaired messages there is nothing to compare and this is empty, but for the left's
     /// new messages, whose content is always known.
     pub waiting: [Vec<Waiting>; 2],
+    /// Of the new messages, those that the configuration does not want to be transferred.
+    pub beyond: [LeftOut; 2],
     /// Base rows of which a side has changed.
     pub touched: Vec<Touched>,
 }
+
+/// New messages that are too large or too old to be transferred, with their sizes, ascending by id.
+pub type LeftOut = BTreeMap<Beyond, Vec<(Id, u64)>>;
 
 /// Whether a side has a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -453,6 +453,7 @@ mod tests {
                 added: Default::default(),
                 resting: Default::default(),
                 waiting: Default::default(),
+                beyond: Default::default(),
                 touched: Vec::new(),
             })
             .collect();

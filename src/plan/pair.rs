@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::alike::{Traits, match_up};
 use super::{Action, Policy, Rule, Step, View, flags};
-use crate::model::{ContentDigest, Envelope, EnvelopeKey, Flags, Gone, Id, IdSet, Pair, PairId, Side, System};
+use crate::model::{Beyond, ContentDigest, Envelope, EnvelopeKey, Flags, Gone, Id, IdSet, Pair, PairId, Side, System};
 
 /// A message that looks for its partner on the other side.
 #[derive(Clone, Debug)]
@@ -102,6 +102,13 @@ impl Matched<'_> {
     /// It was tried before, and its time has not come again.
     pub(super) fn rests(&self, side: Side, id: Id) -> bool {
         self.resting[side as usize].contains(id)
+    }
+
+    /// The configuration does not want it to be transferred.
+    pub(super) fn is_beyond(&self, side: Side, id: Id) -> bool {
+        let beyond = &self.view.beyond[side as usize];
+        let mut lists = beyond.values();
+        lists.any(|messages| messages.binary_search_by_key(&id, |(id, _)| *id).is_ok())
     }
 
     /// It is answered for.
@@ -227,7 +234,8 @@ pub(super) fn decide(matched: Matched<'_>, policy: &Policy, steps: &mut Vec<Step
             })
             .collect();
         let wins = matched.wins[side as usize].intersection(&matched.rest[side as usize]);
-        let new = matched.rest[side as usize].difference(&wins);
+        let mut new = matched.rest[side as usize].difference(&wins);
+        leave_out(view, side, &mut new, policy, steps);
         carry_over(view, side, wins, meet.clone(), policy, WINS[side as usize], steps);
         carry_over(view, side, new, meet, policy, NEW[side as usize], steps);
     }
@@ -258,6 +266,29 @@ const WINS: [&str; 2] = [
     "moved here on the left, gone on the right: the move wins",
     "moved here on the right, gone on the left: the move wins",
 ];
+
+const BEYOND: [(Beyond, &str); 2] = [
+    (Beyond::Size, "larger than max-size"),
+    (Beyond::Date, "older than since"),
+];
+
+/// Of what would be transferred, what the configuration does not want to be.
+fn leave_out(view: &View, of: Side, ids: &mut IdSet, policy: &Policy, steps: &mut Vec<Step>) {
+    for (reason, why) in BEYOND {
+        let beyond = view.beyond[of as usize].get(&reason).into_iter().flatten();
+        let messages: Vec<(Id, u64)> = beyond.filter(|(id, _)| ids.contains(*id)).copied().collect();
+        if messages.is_empty() || policy.of(of).new != Rule::Spread {
+            continue;
+        }
+        *ids = ids.difference(&messages.iter().map(|(id, _)| *id).collect());
+        steps.push(Step {
+            mailbox: view.id,
+            path: view.path.clone(),
+            action: Action::LeaveOut { of, reason, messages },
+            why,
+        });
+    }
+}
 
 /// What is new on one side and has no partner.
 fn carry_over(

@@ -1,5 +1,7 @@
 //! The report as one JSON object (DESIGN 12).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -35,6 +37,8 @@ struct Account<'a> {
     left: Counts,
     right: Counts,
     paired: u64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    left_out: BTreeMap<&'static str, u64>,
     held_back: Vec<Held<'a>>,
     problems: Vec<Trouble>,
     wire: WireCounts,
@@ -183,6 +187,11 @@ impl AccountReport {
             left: self.left,
             right: self.right,
             paired: self.paired,
+            left_out: self
+                .left_out
+                .iter()
+                .map(|(reason, count)| (reason.name(), *count))
+                .collect(),
             held_back: self.held_back.iter().map(Held::from).collect(),
             problems: self.all_problems().into_iter().map(Trouble::from).collect(),
             wire: self.wire.into(),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::words::{bytes, grouped, local, plural};
 use super::{AccountReport, Counts, HeldBack, Job, LastRun, Migration, Problem, Report, archive};
-use crate::model::Side;
+use crate::model::{Beyond, Side};
 use crate::store::Wire;
 
 /// How much is said.
@@ -213,6 +213,7 @@ fn summary(account: &AccountReport, job: Job) -> String {
     if account.paired > 0 {
         parts.push(format!("{} paired", account.paired));
     }
+    parts.extend(account.left_out.iter().map(left_out));
     if parts.is_empty() {
         parts.push("nothing to do".into());
     }
@@ -237,6 +238,15 @@ fn summary(account: &AccountReport, job: Job) -> String {
         bytes(bytes_out),
         account.seconds
     )
+}
+
+/// `3 left out, larger than max-size`.
+fn left_out((reason, count): (&Beyond, &u64)) -> String {
+    let why = match reason {
+        Beyond::Size => "larger than max-size",
+        Beyond::Date => "older than since",
+    };
+    format!("{} left out, {why}", grouped(*count))
 }
 
 fn side_summary(side: &str, counts: Counts) -> Option<String> {
@@ -333,6 +343,9 @@ fn status(account: &AccountReport, name: &str) -> String {
     };
     if account.pending > 0 {
         let _ = write!(out, "; {} waiting", plural(account.pending, "change"));
+    }
+    for line in account.left_out.iter().map(left_out) {
+        let _ = write!(out, "; {line}");
     }
     let held: u64 = account.held_back.iter().map(|held| held.count).sum();
     if held > 0 {

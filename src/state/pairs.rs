@@ -90,14 +90,14 @@ impl State {
         .map(|rows| rows.first().map_or(0, |&n| n as u64))
     }
 
-    /// Every id of a side that should be there: paired and not gone, or pending as new.
+    /// Every id of a side that should be there: paired and not gone, pending as new, or left out.
     pub fn known_ids(&self, mailbox: MailboxId, side: Side) -> Result<IdSet> {
         let p = prefix(side);
         // In two steps, each answered from an index alone: the rows of a large mailbox are ten times as much to read.
         let all = format!("SELECT {p}_id FROM pair WHERE mailbox=? AND {p}_id IS NOT NULL ORDER BY {p}_id");
         let gone =
             format!("SELECT {p}_id FROM pair WHERE mailbox=? AND {GONE} AND {p}_gone <> 0 AND {p}_id IS NOT NULL");
-        let new = "SELECT id FROM pending WHERE mailbox=? AND side=? AND kind=0 ORDER BY id";
+        let new = "SELECT id FROM pending WHERE mailbox=? AND side=? AND kind<>1 ORDER BY id";
         let gone = self.ids(&gone, [mailbox.0])?;
         let new = self.ids(new, (mailbox.0, side as u8))?;
         let known = self.ids(&all, [mailbox.0])?.difference(&gone).union(&new);
@@ -338,7 +338,7 @@ impl State {
     /// How many changes wait, because of a policy or a failure.
     pub fn pending_count(&self) -> Result<u64> {
         let sql = format!(
-            "SELECT (SELECT count(*) FROM pending) + (SELECT count(*) FROM pair WHERE (l_gone=1 OR r_gone=1) AND {GONE})"
+            "SELECT (SELECT count(*) FROM pending WHERE kind<2) + (SELECT count(*) FROM pair WHERE (l_gone=1 OR r_gone=1) AND {GONE})"
         );
         self.rows(&sql, [], |row| row.get::<_, i64>(0))
             .map(|rows| rows.first().map_or(0, |&n| n as u64))

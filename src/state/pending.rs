@@ -1,8 +1,10 @@
 //! What was seen and recorded, and not carried over.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{State, failed, keywords, side_of};
 use crate::error::Result;
-use crate::model::{Flags, Id, IdSet, MailboxId, Side};
+use crate::model::{Beyond, Flags, Id, IdSet, MailboxId, Side};
 
 /// What happened to a message and waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +29,13 @@ pub struct Pending {
 }
 
 impl State {
-    /// All that waits in a mailbox.
+    /// All that waits in a mailbox; what is left out does not.
     pub fn pending(&self, mailbox: MailboxId) -> Result<Vec<Pending>> {
         self.rows(
             "SELECT d.side, d.id, d.kind, d.flags, k.names, CASE WHEN p.key IS NULL THEN NULL ELSE coalesce(p.next, ?2) END
              FROM pending d LEFT JOIN keyword_set k ON k.id=d.keywords
              LEFT JOIN problem p ON p.mailbox=d.mailbox AND p.side=d.side AND p.id=d.id
-             WHERE d.mailbox=?1 ORDER BY d.side, d.id",
+             WHERE d.mailbox=?1 AND d.kind < 2 ORDER BY d.side, d.id",
             (mailbox.0, i64::MAX),
             |row| {
                 let names: Option<String> = row.get(4)?;
@@ -87,7 +89,7 @@ impl State {
     pub fn settle_new(&self, mailbox: MailboxId, side: Side, ids: &IdSet) -> Result<()> {
         for range in ids.ranges() {
             self.execute(
-                "DELETE FROM pending WHERE mailbox=? AND side=? AND kind=0 AND id BETWEEN ? AND ?",
+                "DELETE FROM pending WHERE mailbox=? AND side=? AND kind<>1 AND id BETWEEN ? AND ?",
                 (mailbox.0, side as u8, *range.start() as i64, *range.end() as i64),
             )?;
         }
@@ -138,5 +140,68 @@ impl State {
             )?;
         }
         Ok(())
+    }
+}
+
+/// How a reason is kept in the column `kind`.
+const fn kind(reason: Beyond) -> u8 {
+    match reason {
+        Beyond::Size => 2,
+        Beyond::Date => 3,
+    }
+}
+
+const fn reason(kind: u8) -> Beyond {
+    if kind == 2 { Beyond::Size } else { Beyond::Date }
+}
+
+/// What the configuration leaves out.
+impl State {
+    /// Records new messages as left out, with their sizes as their side tells them.
+    pub fn leave_out(&self, mailbox: MailboxId, side: Side, reason: Beyond, messages: &[(Id, u64)]) -> Result<()> {
+        for &(id, size) in messages {
+            let key = (mailbox.0, side as u8, id as i64);
+            self.execute(
+                "DELETE FROM pending WHERE mailbox=? AND side=? AND id=? AND kind<>1",
+                key,
+            )?;
+            self.execute(
+                "INSERT INTO pending (mailbox, side, id, kind, size) VALUES (?, ?, ?, ?, ?)",
+                (mailbox.0, side as u8, id as i64, kind(reason), size as i64),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What was left out for that reason is new again.
+    pub fn let_in(&self, reason: Beyond) -> Result<()> {
+        let sql = "UPDATE OR REPLACE pending SET kind=0, size=NULL WHERE kind=?";
+        self.execute(sql, [kind(reason)]).map(drop)
+    }
+
+    /// The messages left out that have one of these sizes.
+    pub fn left_out_of(
+        &self,
+        mailbox: MailboxId,
+        side: Side,
+        sizes: &BTreeSet<u64>,
+    ) -> Result<BTreeMap<Beyond, Vec<(Id, u64)>>> {
+        let sql = "SELECT kind, id, size FROM pending WHERE mailbox=? AND side=? AND kind>=2 ORDER BY id";
+        let rows = self.rows(sql, (mailbox.0, side as u8), |row| {
+            let kind: u8 = row.get(0)?;
+            Ok((kind, row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)? as u64))
+        })?;
+        let mut found = BTreeMap::<_, Vec<_>>::new();
+        for (kind, id, size) in rows.into_iter().filter(|(.., size)| sizes.contains(size)) {
+            found.entry(reason(kind)).or_default().push((id, size));
+        }
+        Ok(found)
+    }
+
+    /// How many messages are left out for each reason.
+    pub fn left_out(&self) -> Result<BTreeMap<Beyond, u64>> {
+        let sql = "SELECT kind, count(*) FROM pending WHERE kind>=2 GROUP BY kind";
+        let rows = self.rows(sql, [], |row| Ok((row.get::<_, u8>(0)?, row.get::<_, i64>(1)? as u64)))?;
+        Ok(rows.into_iter().map(|(kind, count)| (reason(kind), count)).collect())
     }
 }

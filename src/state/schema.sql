@@ -49,11 +49,14 @@ CREATE INDEX pair_right_object ON pair (r_object) WHERE r_object IS NOT NULL;
 CREATE INDEX pair_gone ON pair (mailbox) WHERE l_gone <> 0 OR r_gone <> 0;
 CREATE INDEX pair_void ON pair (mailbox) WHERE l_id IS NULL OR r_id IS NULL;
 
--- Seen, recorded, not carried over: by policy, or because it failed. kind 0: the message is new; 1: its flags changed.
+-- Seen, recorded, not carried over: by policy, or because it failed. kind 0: the message is new; 1: its flags changed;
+-- 2 and 3: it is new and left out, being too large or too old.
 CREATE TABLE pending (
   mailbox INTEGER NOT NULL, side INTEGER NOT NULL, id INTEGER NOT NULL, kind INTEGER NOT NULL,
   flags INTEGER NOT NULL DEFAULT 0, keywords INTEGER NOT NULL DEFAULT 0,
+  size INTEGER, -- of what is left out: a message that is gone elsewhere is looked for among these
   PRIMARY KEY (mailbox, side, id, kind)) WITHOUT ROWID;
+CREATE INDEX pending_waiting ON pending (mailbox) WHERE kind < 2;
 
 -- What could not be done, when it is tried next. id NULL: the whole mailbox; mailbox NULL: the whole account.
 CREATE TABLE problem (

@@ -18,6 +18,7 @@ mod adopted;
 mod archive;
 mod arriving;
 mod at_once;
+mod bounds;
 mod changes;
 mod connecting;
 mod cuts;

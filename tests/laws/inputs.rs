@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use homing::model::{
-    ContentDigest, Envelope, EnvelopeKey, Flags, Gone, Half, HeaderDigest, Id, InternalDate, MailboxId, MailboxPath,
-    ObjectId, Pair, PairId, Side,
+    Bounds, ContentDigest, Envelope, EnvelopeKey, Flags, Gone, Half, HeaderDigest, Id, InternalDate, MailboxId,
+    MailboxPath, ObjectId, Pair, PairId, Side,
 };
 use homing::plan::{Adoption, Base, Input, Limits, Naming, Now, Policy, Presence, Rename, Touched, View, Waiting};
 use proptest::collection::vec;
@@ -77,6 +77,7 @@ pub(crate) struct Draft {
     mail: Vec<Mail>,
     telling: [Telling; 2],
     policy: Policy,
+    bounds: Bounds,
     limits: (u64, u64),
     base: Base,
     tie: Side,
@@ -143,14 +144,17 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
     let tie = prop_oneof![Just(Side::Left), Just(Side::Right)];
     let settled = || prop::bool::weighted(0.9);
     let mails = prop_oneof![5 => vec(mail(), 0..10), 1 => vec(mail(), 20..50)];
-    let rest = (base, tie, [settled(), settled()]);
+    let most = prop_oneof![3 => Just(None), 1 => (1..5u64).prop_map(Some)];
+    let since = prop_oneof![5 => Just(None), 1 => (0..10i64).prop_map(|nth| Some(InternalDate(nth)))];
+    let bounds = (most, since).prop_map(|(max_size, since)| Bounds { max_size, since });
+    let rest = (base, tie, [settled(), settled()], bounds);
     let known = (
         [telling(), telling()],
         (policy(), any::<bool>(), any::<bool>()),
         (0..4u64, 0..100u64),
     );
     (vec(place(), NAMES.len()), mails, known, rest).prop_map(
-        |(places, mail, (telling, (policy, allow_deletes, undo_held), limits), (base, tie, settled))| {
+        |(places, mail, (telling, (policy, allow_deletes, undo_held), limits), (base, tie, settled, bounds))| {
             let mut policy = policy;
             policy.allow_deletes = allow_deletes;
             policy.sides[0].undo_held |= undo_held;
@@ -159,6 +163,7 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
                 mail,
                 telling,
                 policy,
+                bounds,
                 limits,
                 base,
                 tie,
@@ -172,6 +177,7 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
 struct Making {
     views: Vec<View>,
     telling: [Telling; 2],
+    bounds: Bounds,
     known: Vec<Pair>,
     ids: BTreeMap<(usize, usize), Id>,
 }
@@ -181,6 +187,7 @@ impl Draft {
         let mut making = Making {
             views: (0..NAMES.len()).map(|nth| self.view(nth)).collect(),
             telling: self.telling,
+            bounds: self.bounds,
             known: Vec::new(),
             ids: BTreeMap::new(),
         };
@@ -246,6 +253,7 @@ impl Draft {
             added: Default::default(),
             resting: Default::default(),
             waiting: Default::default(),
+            beyond: Default::default(),
             touched: Vec::new(),
         }
     }
@@ -303,6 +311,11 @@ impl Making {
         let view = &mut self.views[mailbox];
         let ids = if resting { &mut view.resting } else { &mut view.added };
         ids[side].insert(id);
+        if let Some(reason) = self.bounds.beyond(envelope.size, envelope.date).filter(|_| !resting) {
+            let beyond = view.beyond[side].entry(reason).or_default();
+            beyond.push((id, envelope.size));
+            beyond.sort_unstable();
+        }
         view.waiting[side].push(Waiting::New(envelope));
     }
 

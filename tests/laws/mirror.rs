@@ -76,6 +76,7 @@ impl Mirror for View {
             added: over(self.added),
             resting: over(self.resting),
             waiting: over(self.waiting.map(each)),
+            beyond: over(self.beyond),
             touched: each(self.touched),
             ..self
         }
@@ -123,7 +124,10 @@ impl Mirror for Action {
             }
             Self::CopyWithin { on, .. } | Self::SetFlags { on, .. } | Self::Remove { on, .. } => *on = on.other(),
             Self::Copy { to: side, .. } => *side = side.other(),
-            Self::KeepNew { of, .. } | Self::KeepFlags { of, .. } | Self::KeepRemoval { of, .. } => *of = of.other(),
+            Self::KeepNew { of, .. }
+            | Self::LeaveOut { of, .. }
+            | Self::KeepFlags { of, .. }
+            | Self::KeepRemoval { of, .. } => *of = of.other(),
             Self::Move { on, moves, .. } => {
                 *on = on.other();
                 for one in moves {

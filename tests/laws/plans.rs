@@ -37,7 +37,7 @@ fn a_mirrored_plan_is_the_plan_of_what_is_mirrored() {
     ));
     // Else it tells nothing about what was never planned.
     assert!(
-        actions.len() == 15 || std::env::var_os("HOMING_CASES").is_some(),
+        actions.len() == 16 || std::env::var_os("HOMING_CASES").is_some(),
         "{actions:?}"
     );
 }

@@ -15,7 +15,7 @@ use super::{Event, Job, courtesy, observe, subscriptions};
 use crate::account::Account;
 use crate::error::{Failure, Kind, Result};
 use crate::imap::{self, Imap};
-use crate::model::{Side, Survey};
+use crate::model::{Bounds, Side, Survey};
 use crate::pace::Pace;
 use crate::plan::{Adoption, Guard, Policy, Rule, SidePolicy};
 use crate::report::{self, AccountReport};
@@ -150,6 +150,7 @@ fn engine_job<'a>(
         empty_guard: job.to.empty_guard,
         max_delete_percent: u64::from(job.to.max_delete),
         adopting: Adoption::No,
+        bounds: Bounds::default(),
         distrust: false,
         dry_run: job.dry_run,
         run,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use homing::engine::{self, Job, Naming};
 use homing::error::Result;
-use homing::model::{Flags, InternalDate, MailboxPath, Role};
+use homing::model::{Bounds, Flags, InternalDate, MailboxPath, Role};
 use homing::pace::Pace;
 use homing::plan::{Adoption, Policy};
 use homing::state::State;
@@ -47,6 +47,7 @@ pub struct Run {
     /// See [`engine::Job`].
     pub empty_guard: u64,
     pub max_delete_percent: u64,
+    pub bounds: Bounds,
     pub distrust: bool,
     pub scope: Scope,
 }
@@ -61,6 +62,7 @@ impl Run {
             event: None,
             empty_guard: 0,
             max_delete_percent: 100,
+            bounds: Bounds::default(),
             distrust: false,
             scope: Scope::default(),
         }
@@ -111,6 +113,7 @@ impl World {
             empty_guard: how.empty_guard,
             max_delete_percent: how.max_delete_percent,
             adopting: Adoption::No,
+            bounds: how.bounds,
             distrust: how.distrust,
             dry_run: false,
             run: state.begin_run("sync")?,
