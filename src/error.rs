@@ -63,6 +63,8 @@ pub enum Kind {
     Partial,
     /// What the command line asks for does not exist or does not fit together: exit 2.
     Usage,
+    /// A mailbox takes no changes from us: exit 1. Where it reaches a message, the mailbox is the one that it should go to.
+    ReadOnly,
     /// A guard held it back: exit 3.
     Guard,
     /// Try again later: locked, network, throttled: exit 75.

@@ -7,7 +7,7 @@
 //! ```text
 //! moved on the left                     a name, at the start of a line
 //!   like    plain maildir               what the stores are like: maildir, server, plain (no MOVE), old (no UIDPLUS),
-//!                                       rewriting, poor (drops keywords), merging, limited (refuses `huge`)
+//!                                       rewriting, poor (drops keywords), merging, limited (refuses `huge`), closing (`Shared` may only be read)
 //!   policy  pull                        sync, pull, push, mirror, backup, migrate, extra (with --delete-extra), allow
 //!   acts    INBOX Work                  `--mailbox`: only these are acted on
 //!   skips   Work                        out of scope
@@ -141,6 +141,7 @@ fn nature(word: &str) -> Nature {
         "rewriting" => Nature::REWRITING,
         "merging" => Nature::MERGING,
         "limited" => Nature::LIMITED,
+        "closing" => Nature::CLOSING,
         "poor" => Nature::POOR,
         _ => panic!("no such store: {word}"),
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Finished, Job};
-use crate::error::{Result, Retry};
+use crate::error::{Kind, Result, Retry};
 use crate::execute::Outcome;
 use crate::model::{Id, MailboxId, Side};
 use crate::pause::{grown, pause};
@@ -29,13 +29,15 @@ type Pass = fn(&Job<'_>, &Tried, &mut Finished) -> Result<()>;
 pub(super) fn passes(job: &Job<'_>, pass: Pass) -> (Finished, Result<()>) {
     let mut finished = Finished::default();
     let mut result = pass(job, &Tried::new(), &mut finished);
+    let mut again = finished.wants_another();
     for nth in 1..PASSES {
         // A dry run changes nothing that a second look could see.
-        if job.dry_run || result.is_err() || !finished.is_in_doubt() || !waited(job, nth) {
+        if job.dry_run || result.is_err() || !again || !waited(job, nth) {
             break;
         }
         let mut next = Finished::default();
         result = pass(job, &finished.tried(), &mut next);
+        again = next.wants_another();
         finished = finished.and_then(next);
     }
     let noted = give_up(job, &mut finished);
@@ -63,10 +65,11 @@ fn give_up(job: &Job<'_>, finished: &mut Finished) -> Result<()> {
 }
 
 impl Finished {
-    /// Whether another look may settle something.
-    fn is_in_doubt(&self) -> bool {
+    /// Whether another look may settle something: what is in doubt, or what can be done without a mailbox that turned out to
+    /// take no changes.
+    fn wants_another(&self) -> bool {
         let mut failures = self.outcome.failures.iter();
-        failures.any(|(_, failure)| failure.retry == Retry::Now)
+        failures.any(|(_, failure)| failure.retry == Retry::Now || failure.kind == Kind::ReadOnly)
     }
 
     /// Messages that were refused and need not be tried again.

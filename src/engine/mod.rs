@@ -251,6 +251,7 @@ fn move_checkpoints(job: &Job<'_>, seen: &Observation, finished: &Finished) -> R
     // Mailboxes that this run left alone have not met yet.
     if !seen.narrowed {
         observe::note_agreement(job.state)?;
+        observe::settle_changes(job.state, &outcome.failures)?;
     }
     if seen.settled == [true; 2] && outcome.failures.is_empty() && outcome.tainted.is_empty() {
         job.state.note_clean_run(job.run)?;

@@ -52,8 +52,10 @@ pub(super) fn observe(job: &Job<'_>, tried: &Tried) -> Result<Observation> {
     for candidate in &mut candidates {
         judge(candidate, &mut heard, &mut seen);
     }
+    let closed = closed(job.state)?;
     for candidate in &candidates {
-        let view = view(job.state, candidate, &mut heard, tried)?;
+        let mut view = view(job.state, candidate, &mut heard, tried)?;
+        view.closed = Side::BOTH.map(|side| closed.contains(&(candidate.id, side)));
         seen.names.insert(candidate.id, names(candidate));
         seen.views.push(view);
     }
@@ -61,6 +63,27 @@ pub(super) fn observe(job: &Job<'_>, tried: &Tried) -> Result<Observation> {
     identify::identify(job, &mut seen)?;
     bounds::judge(job, &mut seen)?;
     Ok(seen)
+}
+
+/// What took no changes when it was last tried, and is not to be tried again yet.
+fn closed(state: &State) -> Result<BTreeSet<(MailboxId, Side)>> {
+    let problems = state.problems()?.into_iter();
+    let waiting = problems.filter(|row| row.is_closed && row.next.is_none_or(|next| next > now()));
+    Ok(waiting.filter_map(|row| Some((row.mailbox_id?, row.side))).collect())
+}
+
+/// What was closed and due was tried in this run; unless that failed again, it is over.
+pub(super) fn settle_changes(state: &State, failures: &[(ProblemKey, Failure)]) -> Result<()> {
+    for row in state.problems()?.into_iter().filter(|row| row.is_closed) {
+        let failed = failures.iter().any(|(key, failure)| row.is(*key, &failure.what));
+        if let Some(mailbox) = row
+            .mailbox_id
+            .filter(|_| !failed && row.next.is_some_and(|next| next <= now()))
+        {
+            state.settle_changes(mailbox, row.side)?;
+        }
+    }
+    Ok(())
 }
 
 /// A run was carried out to its end since the state was made.
@@ -216,6 +239,7 @@ fn view(
         pairs: 0, // see count_pairs
         resting: Side::BOTH.map(|side| resting[side as usize].difference(&added[side as usize])),
         added,
+        closed: [false; 2],
         waiting: [Vec::new(), Vec::new()],
         beyond: Default::default(),
         touched: touched.into_values().collect(),

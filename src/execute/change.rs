@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 
 use super::notes::{one, settle_flags};
 use super::{BATCH, Executor, deeds};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Result};
 use crate::model::{Flags, Gone, IdSet, MailboxId, MailboxPath, PairId, RawName, Side};
 use crate::pace::{Pace, Worker};
 use crate::plan::{Action, Step};
@@ -121,9 +121,7 @@ impl Executor<'_> {
             Done::Failed(ids, failure) | Done::Unknown(ids, failure) => {
                 let ids = if ids.is_empty() { batch.open.clone() } else { ids };
                 self.flags_wait(on, batch, &ids)?;
-                for id in ids.iter() {
-                    self.fail(ProblemKey::Message(batch.mailbox, on, id), failure.clone())?;
-                }
+                self.changes_failed(on, batch.mailbox, &ids, &failure)?;
                 batch.open = batch.open.difference(&ids);
             }
             Done::Gone(ids) => batch.open = batch.open.difference(&ids),
@@ -132,6 +130,16 @@ impl Executor<'_> {
                 self.flags_wait(on, batch, &rest)?;
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn changes_failed(&mut self, on: Side, mailbox: MailboxId, ids: &IdSet, failure: &Failure) -> Result<()> {
+        if failure.kind == Kind::ReadOnly {
+            return self.fail(ProblemKey::Changes(mailbox, on), failure.clone());
+        }
+        for id in ids.iter() {
+            self.fail(ProblemKey::Message(mailbox, on, id), failure.clone())?;
         }
         Ok(())
     }
@@ -220,9 +228,7 @@ impl Executor<'_> {
             Done::Failed(ids, failure) | Done::Unknown(ids, failure) => {
                 let ids = if ids.is_empty() { batch.open.clone() } else { ids };
                 self.removals_wait(on, batch, &ids)?;
-                for id in ids.iter() {
-                    self.fail(ProblemKey::Message(batch.mailbox, on, id), failure.clone())?;
-                }
+                self.changes_failed(on, batch.mailbox, &ids, &failure)?;
                 batch.open = batch.open.difference(&ids);
             }
             Done::Finished => {

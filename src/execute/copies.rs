@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::moves::Batch;
 use super::notes::one;
 use super::{Executor, deeds};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Kind, Reach, Result};
 use crate::model::{Gone, Half, Id, IdSet, MailboxId, Pair, PairId, Side};
 use crate::plan::{Action, Source, Step, Twin};
 use crate::state::{IntentKind, ProblemKey};
@@ -146,6 +146,14 @@ impl Executor<'_> {
             .filter_map(|id| batch.open.get(&id).map(|(twin, _)| twin.id))
             .collect();
         self.copies_wait(batch, &ids)?;
+        if failure.kind == Kind::ReadOnly {
+            let closed = if failure.reach == Reach::Mailbox {
+                batch.from
+            } else {
+                to
+            };
+            return self.fail(ProblemKey::Changes(closed, batch.on), failure.clone());
+        }
         for id in waiting {
             self.fail(ProblemKey::Message(to, other, id), failure.clone())?;
         }

@@ -317,6 +317,9 @@ impl Executor<'_> {
         if failure.kind == Kind::Temporary && (self.outcome.stopped || failure.what == spool::ENDED) {
             return Ok(());
         }
+        if failure.kind == Kind::ReadOnly {
+            return self.fail(ProblemKey::Changes(mailbox, from.other()), failure.clone());
+        }
         for id in ids.iter() {
             self.fail(ProblemKey::Message(mailbox, from, id), failure.clone())?;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::notes::one;
 use super::{Executor, deeds};
-use crate::error::Result;
+use crate::error::{Kind, Reach, Result};
 use crate::model::{Flags, Gone, Half, Id, IdSet, Keyword, Known, MailboxId, Pair, Side, System};
 use crate::plan::{Action, Match, Move, Step, first_sight};
 use crate::state::{Deed, Intent, IntentKind, IntentMessage, ProblemKey, now};
@@ -283,6 +283,14 @@ impl Executor<'_> {
     fn moves_failed(&mut self, batch: &mut Batch<Move>, ids: IdSet, failure: &crate::error::Failure) -> Result<()> {
         let ids = if ids.is_empty() { batch.ids() } else { ids };
         self.moves_wait(batch, &ids)?;
+        if failure.kind == Kind::ReadOnly {
+            let closed = if failure.reach == Reach::Mailbox {
+                batch.from
+            } else {
+                batch.to
+            };
+            return self.fail(ProblemKey::Changes(closed, batch.on), failure.clone());
+        }
         for id in ids.iter() {
             self.fail(ProblemKey::Message(batch.from, batch.on, id), failure.clone())?;
         }

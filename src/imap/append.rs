@@ -16,7 +16,7 @@ use super::sought::Sought;
 use super::upload::Upload;
 use super::wire::Keep;
 use super::write::{Answers, Work};
-use crate::error::{Failure, Result, Retry};
+use crate::error::{Failure, Kind, Result, Retry};
 use crate::model::Id;
 
 /// How often a message is sent that was refused or not sent in full.
@@ -79,6 +79,11 @@ fn prepare(account: &Account, conn: &mut Conn, upload: Upload, answers: &Answers
     if account.memory().has_no_room(&upload.to.raw, upload.size()) {
         let what = "it is not sent: the server has no room for one of its size";
         upload.failed(Failure::message(what).hint(MAKE_ROOM), answers);
+        return Ok(None);
+    }
+    let closed = account.memory().closed.get(&upload.to.raw).cloned();
+    if let Some(failure) = closed {
+        upload.failed(failure, answers);
         return Ok(None);
     }
     if needs_holds(account, &upload)
@@ -217,6 +222,10 @@ impl Line<'_, '_> {
             self.account.memory().no_room(&upload.to.raw, upload.size());
         }
         let failure = refusal(&upload, reply);
+        if failure.kind == Kind::ReadOnly {
+            let closed = &mut self.account.memory().closed;
+            closed.insert(upload.to.raw.clone(), failure.clone());
+        }
         upload.failed(failure, self.answers);
     }
 
@@ -302,6 +311,9 @@ fn refusal(upload: &Upload, reply: &Reply) -> Failure {
     let what = format!("the server does not take it: {}", reply.text);
     if quirks::is_about_a_missing_mailbox(reply) {
         return Failure::mailbox("the mailbox is not there any more").retry(Retry::Now);
+    }
+    if quirks::is_about_rights(reply) {
+        return quirks::read_only(Failure::mailbox(what));
     }
     if reply.code.is("OVERQUOTA") {
         return Failure::message(what).hint(MAKE_ROOM);

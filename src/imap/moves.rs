@@ -205,6 +205,9 @@ fn send(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, verb: &str, ids
                     sent.refused = sent.refused.union(&unnamed);
                     let why = Failure::message(format!("the server does not take it over there: {}", reply.text));
                     sent.why = why.retry(quirks::retry_mailbox(&reply));
+                    if quirks::is_about_rights(&reply) {
+                        sent.why = quirks::read_only(sent.why);
+                    }
                 }
             }
         }

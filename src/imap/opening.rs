@@ -45,9 +45,8 @@ pub(super) fn opened(
     selected.settle();
     let mut memory = account.memory();
     if selected.read_only {
-        return Ok(Err(
-            Failure::mailbox("the server lets this mailbox only be read").retry(Retry::Never)
-        ));
+        let what = "the server lets this mailbox only be read";
+        return Ok(Err(quirks::read_only(Failure::mailbox(what))));
     }
     memory.permanent.insert(mailbox.clone(), Holds::new(&selected));
     // DESIGN 8a "Voided UIDs": nothing is changed under ids that may mean other messages.

@@ -14,7 +14,7 @@ use super::selected::Selected;
 use super::trust::Trust;
 use super::wire::Counters;
 use super::{Options, connect, login};
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::model::{Flags, RawName};
 
 /// A connection that was idle for so long may be gone without a word. By the clock on the wall: the other one stands still
@@ -51,6 +51,8 @@ pub(super) struct Memory {
     pub(super) permanent: HashMap<RawName, Holds>,
     /// The smallest message for which a mailbox had no room.
     no_room: HashMap<RawName, u64>,
+    /// Mailboxes that take nothing from us, and how they said so.
+    pub(super) closed: HashMap<RawName, Failure>,
     /// Where messages are being sent to, once for each connection that does.
     sending: Vec<RawName>,
     /// Several messages in one command were refused: from now on each goes by itself.

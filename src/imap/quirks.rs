@@ -50,6 +50,25 @@ pub(super) fn is_about_a_missing_mailbox(reply: &Reply) -> bool {
     !reply.is_ok() && (reply.code.is("NONEXISTENT") || reply.code.is("TRYCREATE"))
 }
 
+/// Who may only read a mailbox is seldom given more soon.
+const READ_ONLY_FOR: Duration = Duration::from_secs(3600);
+
+/// Whether a mailbox takes nothing from us (RFC 5530 §3, RFC 4314 §4; READ-ONLY is what some servers say to APPEND).
+pub(super) fn is_about_rights(reply: &Reply) -> bool {
+    !reply.is_ok() && (reply.code.is("NOPERM") || reply.code == Code::ReadOnly)
+}
+
+/// A failure whose reason is that the mailbox takes nothing from us.
+pub(super) fn read_only(failure: Failure) -> Failure {
+    Failure {
+        kind: Kind::ReadOnly,
+        ..failure.after(READ_ONLY_FOR)
+    }
+    .hint(
+        "what was changed here waits and is tried again; ask whoever gives rights to this mailbox, or undo the changes",
+    )
+}
+
 /// When a refusal that has to do with a mailbox may be worth another look.
 pub(super) fn retry_mailbox(reply: &Reply) -> Retry {
     if is_about_a_missing_mailbox(reply) {

@@ -27,6 +27,9 @@ fn copies_of(input: &Input, open: &mut [Matched<'_>], of: Side, steps: &mut Vec<
     let mut copies: BTreeMap<(MailboxId, MailboxId), Vec<Twin>> = BTreeMap::new();
     for (to, new) in fresh(open, of) {
         let matched = &mut open[places[&to]];
+        if matched.view.closed[of.other() as usize] {
+            continue;
+        }
         let Some(key) = Key::of(&new, of).filter(|_| !matched.rests(of, new.id)) else {
             continue;
         };
@@ -72,7 +75,7 @@ fn may_be_there(base: Base, matched: &Matched<'_>, new: &Envelope, of: Side) -> 
 /// What the other side has already.
 fn sources(input: &Input, open: &[Matched<'_>], of: Side) -> HashMap<Key, (MailboxId, Source)> {
     let mut sources = known(input, of);
-    for matched in open {
+    for matched in open.iter().filter(|matched| !matched.view.closed[of.other() as usize]) {
         for m in &matched.matches {
             let [here, there] = if of == Side::Left {
                 [&m.left, &m.right]
@@ -96,7 +99,7 @@ fn known(input: &Input, of: Side) -> HashMap<Key, (MailboxId, Source)> {
     let there = input
         .mailboxes
         .iter()
-        .filter(|view| view.at[on as usize] == Presence::There);
+        .filter(|view| view.at[on as usize] == Presence::There && !view.closed[on as usize]);
     let there: BTreeSet<MailboxId> = there.map(|view| view.id).collect();
     let touched = input.mailboxes.iter().flat_map(|view| &view.touched);
     let now: HashMap<PairId, &Now> = touched.map(|t| (t.pair.id, &t.now[on as usize])).collect();

@@ -48,7 +48,7 @@ fn verdict(left: Is, right: Is) -> Verdict {
 struct Groups {
     set: BTreeMap<(Side, Flags, Flags), IdSet>,
     agree: BTreeMap<(Flags, Flags), Vec<PairId>>,
-    keep_flags: BTreeMap<Side, Vec<(Id, Flags)>>,
+    keep_flags: BTreeMap<(Side, &'static str), Vec<(Id, Flags)>>,
     remove: BTreeMap<(Side, &'static str), Vec<PairId>>,
     copy_back: BTreeMap<(Side, &'static str), IdSet>,
     keep: BTreeMap<(Side, Held, &'static str), Vec<PairId>>,
@@ -83,10 +83,10 @@ pub(super) fn decide(
         .map(|touched| (touched.pair.id, touched))
         .collect();
     for touched in touched().filter(|touched| !revived.contains_key(&touched.pair.id)) {
-        one(touched, fate, input, &mut groups);
+        one(touched, view, fate, input, &mut groups);
     }
     for touched in revived.values() {
-        one(touched, fate, input, &mut groups);
+        one(touched, view, fate, input, &mut groups);
     }
     groups.into_steps(view, steps);
 }
@@ -129,16 +129,23 @@ fn is(touched: &Touched, side: Side) -> Is {
     }
 }
 
-fn one(touched: &Touched, fate: Fate, input: &Input, groups: &mut Groups) {
+fn one(touched: &Touched, view: &View, fate: Fate, input: &Input, groups: &mut Groups) {
     match verdict(is(touched, Side::Left), is(touched, Side::Right)) {
         Verdict::Nothing => {}
-        Verdict::Merge => merge(touched, input, groups),
+        Verdict::Merge => merge(touched, view, input, groups),
         Verdict::Forget(why) => groups.forget.entry(why).or_default().push(touched.pair.id),
-        Verdict::Removal(gone, why) => removal(touched, gone, why, fate, input, groups),
+        Verdict::Removal(gone, why) => removal(touched, (gone, why), view, fate, input, groups),
     }
 }
 
-fn removal(touched: &Touched, gone: Side, why: &'static str, fate: Fate, input: &Input, groups: &mut Groups) {
+fn removal(
+    touched: &Touched,
+    (gone, why): (Side, &'static str),
+    view: &View,
+    fate: Fate,
+    input: &Input,
+    groups: &mut Groups,
+) {
     let rules = input.policy.of(gone);
     let held = touched.pair.half(gone).gone == Gone::Held;
     let there = touched.pair.half(gone.other()).id;
@@ -148,14 +155,18 @@ fn removal(touched: &Touched, gone: Side, why: &'static str, fate: Fate, input: 
     let copy_back = |groups: &mut Groups, why| {
         groups.copy_back.entry((gone, why)).or_default().extend(there);
     };
-    match rules.removals {
+    match view.rule(gone, rules.removals) {
         _ if fate == Fate::Restore => copy_back(groups, "the mailbox comes back with what it held"),
         _ if input.base == Base::Old => unknown(touched, gone.other(), input, groups),
         _ if held && rules.undo_held => {
             copy_back(groups, "held back by a guard, and the other side's copy was asked for");
         }
         _ if held && !input.policy.allow_deletes => keep(groups, Held::Held, "held back by a guard in an earlier run"),
-        Rule::Keep => keep(groups, Held::Pending, "the policy keeps this side's removals"),
+        Rule::Keep => keep(
+            groups,
+            Held::Pending,
+            view.why_kept(gone, rules.removals, "the policy keeps this side's removals"),
+        ),
         Rule::Undo => copy_back(groups, "the policy undoes this side's removals"),
         Rule::Spread if !input.settled[gone as usize] => {
             keep(
@@ -185,7 +196,7 @@ fn unknown(touched: &Touched, there: Side, input: &Input, groups: &mut Groups) {
     }
 }
 
-fn merge(touched: &Touched, input: &Input, groups: &mut Groups) {
+fn merge(touched: &Touched, view: &View, input: &Input, groups: &mut Groups) {
     let pair = &touched.pair;
     let base = Side::BOTH.map(|side| &pair.half(side).flags);
     let now = Side::BOTH.map(|side| match &touched.now[side as usize] {
@@ -193,7 +204,8 @@ fn merge(touched: &Touched, input: &Input, groups: &mut Groups) {
         Now::AsBase | Now::Gone => base[side as usize],
     });
     // A side whose flags are kept or undone makes no change for the other.
-    let rules = Side::BOTH.map(|side| input.policy.of(side).flags);
+    let asked = Side::BOTH.map(|side| input.policy.of(side).flags);
+    let rules = Side::BOTH.map(|side| view.rule(side, asked[side as usize]));
     let spread = Side::BOTH.map(|side| {
         if rules[side as usize] == Rule::Spread {
             now[side as usize]
@@ -205,7 +217,12 @@ fn merge(touched: &Touched, input: &Input, groups: &mut Groups) {
     for side in Side::BOTH {
         let at = side as usize;
         if let (Rule::Keep, Some(id), true) = (rules[at], pair.half(side).id, now[at] != base[at]) {
-            groups.keep_flags.entry(side).or_default().push((id, now[at].clone()));
+            let why = view.why_kept(side, asked[at], "the policy keeps this side's flags");
+            groups
+                .keep_flags
+                .entry((side, why))
+                .or_default()
+                .push((id, now[at].clone()));
         }
         let (mut add, mut remove) = (merged.add[at].minus(now[at]), merged.remove[at].intersection(now[at]));
         if rules[at] == Rule::Undo {
@@ -250,8 +267,8 @@ impl Groups {
         for ((add, remove), pairs) in self.agree {
             step(Action::Agree { pairs, add, remove }, "changed alike on both sides");
         }
-        for (of, flags) in self.keep_flags {
-            step(Action::KeepFlags { of, flags }, "the policy keeps this side's flags");
+        for ((of, why), flags) in self.keep_flags {
+            step(Action::KeepFlags { of, flags }, why);
         }
         for ((on, why), pairs) in self.remove {
             step(Action::Remove { on, pairs }, why);

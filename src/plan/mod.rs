@@ -84,6 +84,8 @@ pub struct View {
     /// Pending messages whose next try is not due: not carried over, but a message that is gone elsewhere may be one of
     /// them, and is then not removed (DESIGN 8a "a move is two facts").
     pub resting: [IdSet; 2],
+    /// That side of it took no changes when it was last tried, and its next try is not due.
+    pub closed: [bool; 2],
     /// Those of them that could be compared with something on the other side, and base rows that lost their id there.
     /// Where only one side has unpaired messages there is nothing to compare and this is empty, but for the left's
     /// new messages, whose content is always known.
@@ -172,7 +174,28 @@ pub fn gaps(input: &Input, plan: &Plan) -> Vec<String> {
     check::gaps(input, plan)
 }
 
+/// Why changes are kept that a closed side does not take.
+const CLOSED: &str = "the other side takes no changes in this mailbox, and its next try is not due";
+
 impl View {
+    /// What to do with changes that a side made here: what the policy says, but what the other side does not take is kept.
+    fn rule(&self, by: Side, rule: Rule) -> Rule {
+        if rule == Rule::Spread && self.closed[by.other() as usize] {
+            Rule::Keep
+        } else {
+            rule
+        }
+    }
+
+    /// The reason for what [`View::rule`] keeps.
+    fn why_kept(&self, by: Side, rule: Rule, policy: &'static str) -> &'static str {
+        if rule == Rule::Spread && self.closed[by.other() as usize] {
+            CLOSED
+        } else {
+            policy
+        }
+    }
+
     /// What happened on `side` that the base does not know; a mailbox deleted on the other side then comes back.
     fn beyond_base(&self, side: Side) -> bool {
         !self.added[side as usize].is_empty() || !self.resting[side as usize].is_empty()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::alike::{Traits, match_up};
 use super::pair::{Match, Matched, Waiting};
-use super::{Action, Base, Input, Move, Now, Rule, Step, Touched};
+use super::{Action, Base, CLOSED, Input, Move, Now, Rule, Step, Touched};
 use crate::model::{ContentDigest, Envelope, Flags, Gone, Id, IdSet, MailboxId, Pair, PairId, Side};
 
 /// Decides on everything that moved, and takes it out of what is left to decide in each mailbox. Gives the
@@ -59,7 +59,7 @@ pub(super) type Fresh = (MailboxId, Envelope);
 #[derive(Default)]
 struct Grouped {
     moves: BTreeMap<(MailboxId, MailboxId, Side, &'static str), Vec<Move>>,
-    keep_new: BTreeMap<(MailboxId, Side), IdSet>,
+    keep_new: BTreeMap<(MailboxId, Side, &'static str), IdSet>,
     keep_gone: BTreeMap<(MailboxId, Side, &'static str), Vec<PairId>>,
 }
 
@@ -125,6 +125,24 @@ impl<'a> Moves<'a> {
             Rule::Spread if self.input.base == Base::Old && by != self.input.tie => Rule::Undo,
             rule => rule,
         };
+        let is_closed = |mailbox: &MailboxId| {
+            let at = self.places.get(mailbox);
+            rule == Rule::Spread && at.is_some_and(|&at| open[at].view.closed[there as usize])
+        };
+        let (from_is_closed, to_is_closed) = (is_closed(&from), is_closed(to));
+        if from_is_closed && !to_is_closed {
+            // DESIGN 8a "A move is two facts": it arrives as what is new, and its removal waits.
+            self.take(open, (from, id), there);
+            self.taken.insert(lost.pair.id);
+            let gone = self.steps.keep_gone.entry((from, by, CLOSED)).or_default();
+            gone.push(lost.pair.id);
+            return;
+        }
+        let (rule, why) = if to_is_closed {
+            (Rule::Keep, CLOSED)
+        } else {
+            (rule, KEPT)
+        };
         self.take(open, (*to, new.id), by);
         self.take(open, (from, id), there);
         self.taken.insert(lost.pair.id);
@@ -153,8 +171,8 @@ impl<'a> Moves<'a> {
                 });
             }
             Rule::Keep => {
-                self.steps.keep_new.entry((*to, by)).or_default().insert(new.id);
-                let gone = self.steps.keep_gone.entry((from, by, KEPT)).or_default();
+                self.steps.keep_new.entry((*to, by, why)).or_default().insert(new.id);
+                let gone = self.steps.keep_gone.entry((from, by, why)).or_default();
                 gone.push(lost.pair.id);
             }
         }
@@ -389,8 +407,8 @@ impl Grouped {
                 why,
             );
         }
-        for ((mailbox, of), ids) in self.keep_new {
-            step(mailbox, Action::KeepNew { of, ids }, KEPT);
+        for ((mailbox, of, why), ids) in self.keep_new {
+            step(mailbox, Action::KeepNew { of, ids }, why);
         }
         for ((mailbox, of, why), pairs) in self.keep_gone {
             let gone = Gone::Pending;
@@ -452,6 +470,7 @@ mod tests {
                 pairs: 1,
                 added: Default::default(),
                 resting: Default::default(),
+                closed: Default::default(),
                 waiting: Default::default(),
                 beyond: Default::default(),
                 touched: Vec::new(),

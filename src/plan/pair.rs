@@ -303,7 +303,8 @@ fn carry_over(
     if ids.is_empty() {
         return;
     }
-    let (action, why) = match policy.of(of).new {
+    let asked = policy.of(of).new;
+    let (action, why) = match view.rule(of, asked) {
         Rule::Spread => (
             Action::Copy {
                 to: of.other(),
@@ -314,7 +315,7 @@ fn carry_over(
         ),
         Rule::Keep | Rule::Undo => (
             Action::KeepNew { of, ids },
-            "new, and the policy keeps this side's changes",
+            view.why_kept(of, asked, "new, and the policy keeps this side's changes"),
         ),
     };
     steps.push(Step {
@@ -336,7 +337,7 @@ fn merge_flags_of_new(view: &View, matches: &[Match], policy: &Policy, steps: &m
         let missing = flags::union([&left.flags, &right.flags]);
         for (on, here, there) in [(Side::Left, left, right), (Side::Right, right, left)] {
             let missing = &missing[on as usize];
-            match policy.of(on.other()).flags {
+            match view.rule(on.other(), policy.of(on.other()).flags) {
                 _ if missing.is_empty() => {}
                 Rule::Spread => {
                     groups.entry((on, missing.clone())).or_default().insert(here.id);
@@ -366,7 +367,8 @@ fn merge_flags_of_new(view: &View, matches: &[Match], policy: &Policy, steps: &m
         step(action, "new on both sides: the flags of either");
     }
     for (of, flags) in kept {
-        step(Action::KeepFlags { of, flags }, "the policy keeps this side's flags");
+        let why = view.why_kept(of, policy.of(of).flags, "the policy keeps this side's flags");
+        step(Action::KeepFlags { of, flags }, why);
     }
 }
 

@@ -8,7 +8,7 @@ const ORDER: [u8; 7] = [2, 78, 77, 3, 1, 75, 0];
 /// The exit code of a failure.
 pub const fn exit_of(kind: Kind) -> u8 {
     match kind {
-        Kind::Partial => 1,
+        Kind::Partial | Kind::ReadOnly => 1,
         Kind::Usage => 2,
         Kind::Guard => 3,
         Kind::Temporary => 75,

@@ -11,6 +11,8 @@ pub enum ProblemKey {
     Message(MailboxId, Side, Id),
     /// A mailbox of one side.
     Mailbox(MailboxId, Side),
+    /// A side of a mailbox takes no changes.
+    Changes(MailboxId, Side),
     /// A side of the account, such as a name that cannot be listed.
     Account(Side),
     /// What ended a run before its time.
@@ -28,6 +30,8 @@ pub struct ProblemRow {
     pub side: Side,
     /// The message's id on its side, where it is about one.
     pub id: Option<Id>,
+    /// Its side of the mailbox takes no changes.
+    pub is_closed: bool,
     /// It ended a run before its time.
     pub ended_run: bool,
     /// What happened.
@@ -49,7 +53,12 @@ impl ProblemRow {
             ProblemKey::Message(mailbox, side, id) => {
                 (self.mailbox_id, self.side, self.id) == (Some(mailbox), side, Some(id))
             }
-            ProblemKey::Mailbox(mailbox, side) => (self.mailbox_id, self.side, self.id) == (Some(mailbox), side, None),
+            ProblemKey::Mailbox(mailbox, side) => {
+                !self.is_closed && (self.mailbox_id, self.side, self.id) == (Some(mailbox), side, None)
+            }
+            ProblemKey::Changes(mailbox, side) => {
+                self.is_closed && (self.mailbox_id, self.side) == (Some(mailbox), side)
+            }
             ProblemKey::Account(side) => {
                 !self.ended_run && (self.mailbox_id, self.side) == (None, side) && self.what == what
             }
@@ -67,6 +76,8 @@ impl ProblemRow {
     }
 }
 
+/// At the end of the key of a [`ProblemKey::Changes`].
+const CHANGES: &str = "changes";
 /// The key of [`ProblemKey::Run`].
 const RUN: &str = "run";
 
@@ -84,6 +95,7 @@ impl State {
         let (text, mailbox, side, id) = match key {
             ProblemKey::Message(m, s, id) => (format!("{}/{s}/{id}", m.0), Some(m.0), s, Some(id as i64)),
             ProblemKey::Mailbox(m, s) => (format!("{}/{s}", m.0), Some(m.0), s, None),
+            ProblemKey::Changes(m, s) => (format!("{}/{s}/{CHANGES}", m.0), Some(m.0), s, None),
             ProblemKey::Account(s) => (format!("{s}/{}", failure.what), None, s, None),
             ProblemKey::Run => (RUN.to_owned(), None, Side::Right, None),
         };
@@ -121,7 +133,8 @@ impl State {
     /// All problems, mailboxes first.
     pub fn problems(&self) -> Result<Vec<ProblemRow>> {
         self.rows(
-            "SELECT m.path, p.id, p.what, p.hint, p.retry, p.tries, p.next, p.side, p.mailbox, p.key='run' FROM problem p LEFT JOIN mailbox m ON m.id=p.mailbox
+            "SELECT m.path, p.id, p.what, p.hint, p.retry, p.tries, p.next, p.side, p.mailbox, p.key='run',
+                p.mailbox IS NOT NULL AND p.key LIKE '%/changes' FROM problem p LEFT JOIN mailbox m ON m.id=p.mailbox
              ORDER BY p.id IS NOT NULL, m.path, p.id",
             [],
             |row| {
@@ -136,6 +149,7 @@ impl State {
                     side: side_of(row.get(7)?),
                     mailbox_id: row.get::<_, Option<u32>>(8)?.map(MailboxId),
                     ended_run: row.get(9)?,
+                    is_closed: row.get(10)?,
                 })
             },
         )
@@ -144,10 +158,16 @@ impl State {
     /// The mailbox of that side could be read: problems with it as a whole are over.
     pub fn settle_mailbox(&self, mailbox: MailboxId, side: Side) -> Result<()> {
         self.execute(
-            "DELETE FROM problem WHERE mailbox=? AND side=? AND id IS NULL",
+            "DELETE FROM problem WHERE mailbox=? AND side=? AND id IS NULL AND key NOT LIKE '%/changes'",
             (mailbox.0, side as u8),
         )
         .map(drop)
+    }
+
+    /// The mailbox of that side takes changes, or there are none any more.
+    pub fn settle_changes(&self, mailbox: MailboxId, side: Side) -> Result<()> {
+        let key = format!("{}/{side}/{CHANGES}", mailbox.0);
+        self.execute("DELETE FROM problem WHERE key=?", [key]).map(drop)
     }
 
     /// The side could be listed: problems with the account as a whole are over.

@@ -126,7 +126,7 @@ fn a_disk_that_fails_anywhere() {
     assert!(felt * 2 >= walked, "most must be felt: {felt} of {walked}");
 }
 
-fn database(scene: &Scene) -> PathBuf {
+pub(crate) fn database(scene: &Scene) -> PathBuf {
     scene.world.home().join("xdg/state/homing/personal/sync.db")
 }
 

@@ -9,6 +9,7 @@ mod disk;
 mod manners;
 #[cfg(target_os = "linux")]
 mod places;
+mod read_only;
 mod renames;
 mod scene;
 #[path = "../support"]

@@ -21,6 +21,7 @@ const FLAGS: [&str; 4] = ["", "\\Seen", "\\Flagged todo", "\\Deleted"];
 struct Place {
     at: [Presence; 2],
     acted_on: bool,
+    closed: [bool; 2],
     renamed_to: [Option<usize>; 2],
     agreed: bool,
 }
@@ -99,10 +100,12 @@ fn place() -> impl Strategy<Value = Place> {
         prop::bool::weighted(0.9),
         [name(), name()],
         any::<bool>(),
+        [prop::bool::weighted(0.1), prop::bool::weighted(0.1)],
     )
-        .prop_map(|(at, acted_on, renamed_to, agreed)| Place {
+        .prop_map(|(at, acted_on, renamed_to, agreed, closed)| Place {
             at,
             acted_on,
+            closed,
             renamed_to,
             agreed,
         })
@@ -252,6 +255,7 @@ impl Draft {
             pairs: 0,
             added: Default::default(),
             resting: Default::default(),
+            closed: place.closed,
             waiting: Default::default(),
             beyond: Default::default(),
             touched: Vec::new(),

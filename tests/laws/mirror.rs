@@ -75,6 +75,7 @@ impl Mirror for View {
             at: over(self.at),
             added: over(self.added),
             resting: over(self.resting),
+            closed: over(self.closed),
             waiting: over(self.waiting.map(each)),
             beyond: over(self.beyond),
             touched: each(self.touched),

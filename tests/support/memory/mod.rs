@@ -53,7 +53,12 @@ pub struct Nature {
     pub merges: bool,
     /// It refuses for good what is called [`HUGE`].
     pub has_a_limit: bool,
+    /// It takes no changes in the mailbox [`SHARED`].
+    pub closes: bool,
 }
+
+/// The mailbox that may only be read where a store [closes](Nature::closes) it.
+pub const SHARED: &str = "Shared";
 
 /// In the body of a message that is over a server's limit.
 pub const HUGE: &str = "huge";
@@ -69,6 +74,7 @@ impl Nature {
         drops_keywords: false,
         merges: false,
         has_a_limit: false,
+        closes: false,
     };
     /// A modern server.
     pub const SERVER: Self = Self {
@@ -100,6 +106,11 @@ impl Nature {
     /// One that does not take every message.
     pub const LIMITED: Self = Self {
         has_a_limit: true,
+        ..Self::SERVER
+    };
+    /// One where a mailbox may only be read.
+    pub const CLOSING: Self = Self {
+        closes: true,
         ..Self::SERVER
     };
     /// One that keeps no keywords.
@@ -309,6 +320,12 @@ impl Memory {
         let late = std::mem::take(&mut inner.late);
         let any = !late.is_empty();
         for late in late {
+            let closed = |name: &String| self.nature.closes && name == SHARED;
+            if let Late::Append(to, _) | Late::Copy(_, _, to) = &late
+                && closed(to)
+            {
+                continue;
+            }
             inner.late_done += 1;
             match late {
                 Late::Append(_, message) if self.nature.refuses(&message) => {}

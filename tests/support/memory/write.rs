@@ -2,13 +2,14 @@
 
 use std::io::Read as _;
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
-use homing::error::{Failure, Reach, Result, Retry};
+use homing::error::{Failure, Kind, Reach, Result, Retry};
 use homing::model::{Flags, Id, IdSet, Known, Mailbox, RawName};
 use homing::store::{Append, Done, IntentId, Outcome, Ticket, WriteJob};
 
 use super::disk::Undone;
-use super::{HUGE, Kept, Late, Memory, Message, Nature, digest};
+use super::{HUGE, Kept, Late, Memory, Message, Nature, SHARED, digest};
 
 fn send(done: &SyncSender<Outcome>, ticket: Ticket, what: Done) {
     drop(done.send(Outcome { ticket, done: what }));
@@ -16,6 +17,16 @@ fn send(done: &SyncSender<Outcome>, ticket: Ticket, what: Done) {
 
 fn one(id: Id) -> IdSet {
     IdSet::range(id..=id)
+}
+
+/// As a server says it of a mailbox that may only be read.
+fn closed(reach: Reach) -> Failure {
+    let what = "the mailbox may only be read";
+    Failure {
+        reach,
+        kind: Kind::ReadOnly,
+        ..Failure::mailbox(what).after(Duration::from_secs(3600))
+    }
 }
 
 /// What is at the place of a message that was meant.
@@ -38,6 +49,10 @@ impl Memory {
             } => {
                 for id in ids.iter() {
                     self.step()?;
+                    if self.is_closed(&mailbox) {
+                        send(done, ticket, Done::Failed(one(id), closed(Reach::Mailbox)));
+                        continue;
+                    }
                     send(done, ticket, self.flag_one(&mailbox, id, &add, &remove));
                 }
                 ticket
@@ -50,6 +65,10 @@ impl Memory {
             } => {
                 for known in messages {
                     self.step()?;
+                    if self.is_closed(&mailbox) {
+                        send(done, ticket, Done::Failed(one(known.id), closed(Reach::Mailbox)));
+                        continue;
+                    }
                     send(done, ticket, self.remove_one(&mailbox, &known));
                 }
                 ticket
@@ -132,6 +151,9 @@ impl Memory {
         }
         let mut inner = self.inner();
         inner.writes += 1;
+        if self.nature.closes && name == SHARED {
+            return Err(closed(Reach::Mailbox));
+        }
         if self.nature.refuses(&message) {
             return Err(Failure::message("it is larger than the server's limit").retry(Retry::Never));
         }
@@ -172,6 +194,10 @@ impl Memory {
         };
         send(done, ticket, landed);
         Ok(())
+    }
+
+    fn is_closed(&self, mailbox: &Mailbox) -> bool {
+        self.nature.closes && Self::name(mailbox) == SHARED
     }
 
     /// What a mailbox just made is known by.
@@ -235,6 +261,11 @@ impl Memory {
     /// A server without MOVE copies first; it can be stopped in between.
     fn move_one(&self, mailbox: &Mailbox, known: &Known, to: &Mailbox) -> Result<Done> {
         self.step()?;
+        for (place, reach) in [(mailbox, Reach::Mailbox), (to, Reach::Message)] {
+            if self.is_closed(place) {
+                return Ok(Done::Failed(one(known.id), closed(reach)));
+            }
+        }
         match self.there(mailbox, known) {
             There::Nothing => return Ok(Done::Gone(one(known.id))),
             There::AnotherOne => return Ok(Done::Differs(one(known.id))),
@@ -261,6 +292,9 @@ impl Memory {
                 self.inner().late.push(late);
             }
             return Err(killed);
+        }
+        if self.is_closed(to) {
+            return Ok(Done::Failed(one(known.id), closed(Reach::Message)));
         }
         match self.there(mailbox, known) {
             There::Nothing => return Ok(Done::Gone(one(known.id))),
