@@ -168,6 +168,7 @@ impl View {
                 validity: 1,
                 next_id: None,
                 identity: None,
+                listed_as: None,
                 read_only: true,
             },
         ));

@@ -19,8 +19,14 @@ const PASSES: u32 = 3;
 /// About how long before the third; the second begins as soon as the server has come to rest.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// Messages that were refused in this run: once is enough.
-pub(super) type Tried = BTreeSet<(MailboxId, Side, Id)>;
+/// What earlier passes of a run came to.
+#[derive(Default)]
+pub(super) struct Tried {
+    /// Messages that were refused: once is enough.
+    pub(super) refused: BTreeSet<(MailboxId, Side, Id)>,
+    /// Both sides were looked at before: what does not add up this time either is how things are.
+    pub(super) looked: bool,
+}
 
 /// One look and what follows from it.
 type Pass = fn(&Job<'_>, &Tried, &mut Finished) -> Result<()>;
@@ -28,7 +34,7 @@ type Pass = fn(&Job<'_>, &Tried, &mut Finished) -> Result<()>;
 /// Makes passes until nothing is in doubt, and gives what came of all together.
 pub(super) fn passes(job: &Job<'_>, pass: Pass) -> (Finished, Result<()>) {
     let mut finished = Finished::default();
-    let mut result = pass(job, &Tried::new(), &mut finished);
+    let mut result = pass(job, &Tried::default(), &mut finished);
     let mut again = finished.wants_another();
     for nth in 1..PASSES {
         // A dry run changes nothing that a second look could see.
@@ -72,19 +78,21 @@ impl Finished {
         failures.any(|(_, failure)| failure.retry == Retry::Now || failure.kind == Kind::ReadOnly)
     }
 
-    /// Messages that were refused and need not be tried again.
+    /// What the next pass need not try again.
     fn tried(&self) -> Tried {
         let refused = self
             .outcome
             .failures
             .iter()
             .filter(|(_, failure)| failure.retry != Retry::Now);
-        refused
-            .filter_map(|(key, _)| match key {
-                ProblemKey::Message(mailbox, side, id) => Some((*mailbox, *side, *id)),
-                _ => None,
-            })
-            .collect()
+        let refused = refused.filter_map(|(key, _)| match key {
+            ProblemKey::Message(mailbox, side, id) => Some((*mailbox, *side, *id)),
+            _ => None,
+        });
+        Tried {
+            refused: refused.collect(),
+            looked: true,
+        }
     }
 
     /// What was done and then looked at again: what was in doubt is as `next` found it.

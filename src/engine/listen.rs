@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use super::Job;
 use super::observe::Observation;
 use super::survey::Candidate;
-use crate::error::{Failure, Result};
-use crate::model::{Checkpoint, Flags, Gone, Half, Id, IdSet, Mailbox, MailboxId, News, Seen, Side, Since};
+use crate::error::{Failure, Result, Retry};
+use crate::model::{
+    Checkpoint, Flags, Gone, Half, Id, IdSet, Mailbox, MailboxId, MailboxIdentity, News, Seen, Side, Since,
+};
 use crate::plan::{Presence, first_sight};
 use crate::state::{State, now};
 
@@ -25,12 +27,19 @@ pub(super) struct Heard {
     pub(super) removed: IdSet,
     pub(super) complete: Option<Checkpoint>,
     pub(super) failure: Option<Failure>,
+    /// It is not the mailbox that was listed under this name: nothing else was taken in.
+    pub(super) is_another: bool,
 }
 
-/// Asks both sides for their changes at once.
+/// As what each mailbox was listed.
+type Listing = HashMap<MailboxId, MailboxIdentity>;
+
+/// Asks both sides for their changes at once. A mailbox that is not the one that was listed is told of only where that does
+/// not matter (not `strict`).
 pub(super) fn listen(
     job: &Job<'_>,
     candidates: &[Candidate],
+    strict: bool,
     seen: &mut Observation,
 ) -> Result<HashMap<(MailboxId, Side), Heard>> {
     let mut questions: [Vec<Since>; 2] = Default::default();
@@ -40,9 +49,17 @@ pub(super) fn listen(
         }
     }
     let [left, right] = &questions;
-    let (left, right) = job
-        .pace
-        .both(|| hear(job, Side::Left, left), || hear(job, Side::Right, right));
+    let listing = |side: Side| -> Listing {
+        let candidates = candidates.iter().filter(|_| strict);
+        let listed_as = |candidate: &Candidate| candidate.listed[side as usize].as_ref()?.identity.clone();
+        candidates
+            .filter_map(|candidate| Some((candidate.id, listed_as(candidate)?)))
+            .collect()
+    };
+    let (left, right) = job.pace.both(
+        || hear(job, Side::Left, left, &listing(Side::Left)),
+        || hear(job, Side::Right, right, &listing(Side::Right)),
+    );
     let mut heard = right?;
     heard.extend(left?);
     Ok(heard)
@@ -91,7 +108,12 @@ fn question(job: &Job<'_>, candidate: &Candidate, side: Side, seen: &mut Observa
     }))
 }
 
-fn hear(job: &Job<'_>, side: Side, questions: &[Since]) -> Result<HashMap<(MailboxId, Side), Heard>> {
+fn hear(
+    job: &Job<'_>,
+    side: Side,
+    questions: &[Since],
+    listing: &Listing,
+) -> Result<HashMap<(MailboxId, Side), Heard>> {
     let mut heard: HashMap<(MailboxId, Side), Heard> = questions
         .iter()
         .map(|since| ((since.mailbox.id, side), Heard::default()))
@@ -106,6 +128,12 @@ fn hear(job: &Job<'_>, side: Side, questions: &[Since]) -> Result<HashMap<(Mailb
     let mut broken = Ok(());
     job.stores[side as usize].changes(questions, &mut |(mailbox, news): News| {
         if let Some(heard) = heard.get_mut(&(mailbox, side)) {
+            heard.is_another |= is_another(listing.get(&mailbox), &news);
+            if heard.is_another {
+                let what = "somebody gave its name to another mailbox while it was looked at";
+                heard.failure = Some(Failure::mailbox(what).retry(Retry::Now));
+                return;
+            }
             let taken = take_in(job.state, mailbox, side, validities[&mailbox], heard, news);
             if broken.is_ok() {
                 broken = taken;
@@ -114,6 +142,20 @@ fn hear(job: &Job<'_>, side: Side, questions: &[Since]) -> Result<HashMap<(Mailb
     })?;
     broken?;
     Ok(heard)
+}
+
+/// Whether the mailbox that was opened is another than the one that was listed, by which it was decided which mailbox of the
+/// base this is.
+fn is_another(listed: Option<&MailboxIdentity>, news: &Seen) -> bool {
+    match (listed, news) {
+        (
+            Some(then),
+            Seen::Opened {
+                listed_as: Some(now), ..
+            },
+        ) => then != now,
+        _ => false,
+    }
 }
 
 fn take_in(

@@ -141,6 +141,9 @@ fn steps(job: &Job<'_>, tried: &Tried, finished: &mut Finished) -> Result<()> {
     }
     bounds::widen(job)?;
     let mut seen = observe::observe(job, tried)?;
+    if seen.outdated {
+        return note_failures(job, &seen, finished);
+    }
     let roles = seen.names.iter().filter_map(|(id, names)| Some((*id, names.role?)));
     finished.roles = roles.collect();
     let input = input(job, &mut seen)?;

@@ -27,6 +27,8 @@ pub(super) struct Observation {
     pub base: Base,
     /// Some mailboxes in scope were only looked at (`--mailbox`).
     pub narrowed: bool,
+    /// Names came to mean other mailboxes between the list and a look into these: only the failures hold.
+    pub outdated: bool,
 }
 
 impl Observation {
@@ -37,7 +39,7 @@ impl Observation {
     }
 }
 
-/// Looks at everything in scope. New messages that were `tried` rest.
+/// Looks at everything in scope. New messages that were `tried` and refused rest.
 pub(super) fn observe(job: &Job<'_>, tried: &Tried) -> Result<Observation> {
     let mailboxes = survey::mailboxes(job)?;
     let mut seen = Observation {
@@ -48,9 +50,15 @@ pub(super) fn observe(job: &Job<'_>, tried: &Tried) -> Result<Observation> {
     };
     let mut candidates = mailboxes.candidates;
     seen.narrowed = candidates.iter().any(|candidate| !candidate.acted_on);
-    let mut heard = listen(job, &candidates, &mut seen)?;
+    // What is so at the second look too is a side that tells one thing in two ways; a dry run looks once.
+    let strict = !tried.looked && !job.dry_run;
+    let mut heard = listen(job, &candidates, strict, &mut seen)?;
+    seen.outdated = heard.values().any(|heard| heard.is_another);
     for candidate in &mut candidates {
         judge(candidate, &mut heard, &mut seen);
+    }
+    if seen.outdated {
+        return Ok(seen);
     }
     let closed = closed(job.state)?;
     for candidate in &candidates {
@@ -280,7 +288,7 @@ fn add_pending(
     let now = now();
     let mut resting: [IdSet; 2] = Default::default();
     for pending in state.pending(mailbox)? {
-        let rests = tried.contains(&(mailbox, pending.side, pending.id));
+        let rests = tried.refused.contains(&(mailbox, pending.side, pending.id));
         let due = !rests && pending.next_try.is_none_or(|next| next <= now);
         match pending.kind {
             PendingKind::Added => {

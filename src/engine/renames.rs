@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Job;
+use super::twins::Key;
 use crate::error::Result;
-use crate::model::{Envelope, IdSet, Listed, Mailbox, MailboxId, MailboxPath, Pair, Side};
+use crate::model::{Envelope, Id, IdSet, Listed, Mailbox, MailboxId, MailboxPath, Pair, Side};
 use crate::plan::{Census, Kin, Row};
-use crate::state::{MailboxRow, Place, Renaming};
-use crate::store::Depth;
+use crate::state::{Intent, IntentKind, IntentMessage, MailboxRow, Place, Renaming};
+use crate::store::{Depth, IntentId};
 
 /// So many messages are looked at before a mailbox is believed to be one that was elsewhere.
 const SAMPLE: u32 = 16;
@@ -48,6 +49,9 @@ pub(super) fn find_kin(
         }
         if search.is_on() {
             search.by_content()?;
+        }
+        if search.is_on() {
+            search.by_what_was_sent()?;
         }
         census.kin.append(&mut search.kin);
     }
@@ -180,13 +184,7 @@ impl<'a> Search<'a> {
     /// What is listed proposes, and messages that are there under their ids prove.
     fn by_content(&mut self) -> Result<()> {
         let (mut asked, mut samples, mut proposed) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        for &row in &self.lost {
-            let identity = self.place(row).and_then(|place| place.identity.as_ref());
-            let seen = self
-                .free
-                .iter()
-                .find(|&&nth| identity.is_some() && self.listed[nth].identity.as_ref() == identity);
-            let Some(&seen) = seen else { continue };
+        for (row, seen) in self.proposed() {
             let id = self.rows[row].id;
             let sample = self.job.state.some_pairs(id, self.side, SAMPLE)?;
             let ids: IdSet = sample.iter().filter_map(|pair| pair.half(self.side).id).collect();
@@ -219,6 +217,96 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
+    /// Rows and what looks like them by its listing.
+    fn proposed(&self) -> Vec<(usize, usize)> {
+        let like = |row: usize| {
+            let identity = self.place(row)?.identity.as_ref()?;
+            let is_like = |nth: &&usize| self.listed[**nth].identity.as_ref() == Some(identity);
+            self.free.iter().find(is_like).copied()
+        };
+        self.lost.iter().filter_map(|&row| Some((row, like(row)?))).collect()
+    }
+
+    /// A mailbox of which nothing is in the books yet: we were cut off while we sent the first messages there, or from
+    /// there. Those that are there prove.
+    fn by_what_was_sent(&mut self) -> Result<()> {
+        let mut intents = self.job.state.open_intents()?;
+        intents.retain(|intent| intent.kind == IntentKind::Copy);
+        for (row, seen) in self.proposed() {
+            let id = self.rows[row].id;
+            if !self.job.state.some_pairs(id, self.side, 1)?.is_empty() {
+                continue;
+            }
+            let (mut yes, mut no) = (0, 0);
+            for intent in intents.iter().filter(|intent| intent.mailbox == id) {
+                let (arrived, others) = if intent.side == self.side {
+                    self.arrived(row, seen, intent)?
+                } else {
+                    self.remained(row, seen, intent)?
+                };
+                (yes, no) = (yes + arrived, no + others);
+            }
+            if yes > no && self.free.contains(&seen) {
+                self.found(row, seen);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of the first messages that came after an intent: how many it was about, and how many others.
+    fn arrived(&self, row: usize, seen: usize, intent: &Intent) -> Result<(u32, u32)> {
+        let Some(first) = intent.next_id else { return Ok((0, 0)) };
+        let sent = self.sent(row, intent.id)?;
+        let ids = IdSet::range(first..=first + Id::from(SAMPLE) - 1);
+        self.count(row, seen, ids, |_, key| sent.contains(&key))
+    }
+
+    /// Of the first messages of an intent: how many are still where it took them from, and how many are others.
+    fn remained(&self, row: usize, seen: usize, intent: &Intent) -> Result<(u32, u32)> {
+        let mut messages = self.job.state.intent_messages(intent.id)?;
+        messages.truncate(SAMPLE as usize);
+        let key = |message: IntentMessage| Some((message.id, Key::of(message.envelope, message.header)?));
+        let known: BTreeMap<Id, Key> = messages.into_iter().filter_map(key).collect();
+        let ids = known.keys().copied().collect();
+        self.count(row, seen, ids, |id, key| known.get(&id) == Some(&key))
+    }
+
+    fn count(&self, row: usize, seen: usize, ids: IdSet, is_it: impl Fn(Id, Key) -> bool) -> Result<(u32, u32)> {
+        let (mut yes, mut no) = (0, 0);
+        if !ids.is_empty() {
+            let question = [(self.mailbox(seen, self.rows[row].id), ids)];
+            self.job.stores[self.side as usize].envelopes(&question, Depth::Header, &mut |found| {
+                let same = Key::of(found.envelope, found.header).is_some_and(|key| is_it(found.id, key));
+                *(if same { &mut yes } else { &mut no }) += 1;
+            })?;
+        }
+        Ok((yes, no))
+    }
+
+    /// What the first messages of an intent are known by; what was not known when they were sent is asked for.
+    fn sent(&self, row: usize, intent: IntentId) -> Result<BTreeSet<Key>> {
+        let from = self.side.other();
+        let mut messages = self.job.state.intent_messages(intent)?;
+        messages.truncate(SAMPLE as usize);
+        let key = |message: &IntentMessage| Key::of(message.envelope, message.header);
+        let mut keys: BTreeSet<Key> = messages.iter().filter_map(key).collect();
+        let unknown: IdSet = messages.iter().filter(|m| key(m).is_none()).map(|m| m.id).collect();
+        if let (Some(place), false) = (&self.rows[row].places[from as usize], unknown.is_empty()) {
+            let raw = place.raw.clone();
+            let question = [(
+                Mailbox {
+                    id: self.rows[row].id,
+                    raw,
+                },
+                unknown,
+            )];
+            self.job.stores[from as usize].envelopes(&question, Depth::Header, &mut |found| {
+                keys.extend(Key::of(found.envelope, found.header));
+            })?;
+        }
+        Ok(keys)
+    }
+
     fn place(&self, row: usize) -> Option<&Place> {
         self.rows[row].places[self.side as usize].as_ref()
     }
@@ -235,7 +323,8 @@ fn confirmed_of(rows: &[MailboxRow], row: usize, side: Side) -> bool {
         .is_some_and(|place| place.confirmed.is_some())
 }
 
-/// A mailbox that was renamed has the name of one that was deleted before: what is listed there is the one that it looks like.
+/// A mailbox that was renamed has the name of one that was deleted before: what is listed there is the one that it looks like,
+/// or else the one that is called so.
 fn one_claim_each(job: &Job<'_>, side: Side, rows: &[MailboxRow], listed: &[Listed], census: &mut Census) {
     let is_sure = |nth: usize, at: usize| {
         let place = rows[nth].places[side as usize].as_ref();
@@ -244,8 +333,10 @@ fn one_claim_each(job: &Job<'_>, side: Side, rows: &[MailboxRow], listed: &[List
     let claim = |(nth, row): (usize, &Row)| Some((nth, row.at[side as usize]?));
     let claims: Vec<(usize, usize)> = census.rows.iter().enumerate().filter_map(claim).collect();
     for &(nth, at) in &claims {
-        let other_is_sure = |&(other, seen): &(usize, usize)| other != nth && seen == at && is_sure(other, at);
-        if !is_sure(nth, at) && claims.iter().any(other_is_sure) {
+        let name = &census.seen[side as usize][at].counts_as;
+        let claim = |nth: usize| (is_sure(nth, at), census.rows[nth].path == *name);
+        let is_better = |&(other, seen): &(usize, usize)| other != nth && seen == at && claim(other) > claim(nth);
+        if claims.iter().any(is_better) {
             census.rows[nth].at[side as usize] = None;
         }
     }

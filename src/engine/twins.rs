@@ -35,13 +35,13 @@ struct Sent {
 
 /// What proposes that two messages are one. Nothing is decided by it: the content is read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
+pub(super) enum Key {
     Envelope(EnvelopeKey),
     Header(HeaderDigest),
 }
 
 impl Key {
-    fn of(envelope: Option<EnvelopeKey>, header: Option<HeaderDigest>) -> Option<Self> {
+    pub(super) fn of(envelope: Option<EnvelopeKey>, header: Option<HeaderDigest>) -> Option<Self> {
         envelope.map(Self::Envelope).or(header.map(Self::Header))
     }
 

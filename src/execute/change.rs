@@ -124,7 +124,11 @@ impl Executor<'_> {
                 self.changes_failed(on, batch.mailbox, &ids, &failure)?;
                 batch.open = batch.open.difference(&ids);
             }
-            Done::Gone(ids) => batch.open = batch.open.difference(&ids),
+            Done::Gone(ids) => {
+                // It may only be elsewhere by now, with its mailbox.
+                self.flags_wait(on, batch, &ids)?;
+                batch.open = batch.open.difference(&ids);
+            }
             Done::Finished => {
                 let rest = std::mem::take(&mut batch.open);
                 self.flags_wait(on, batch, &rest)?;

@@ -230,6 +230,7 @@ impl Source for Collection {
                     validity: 1,
                     next_id: None,
                     identity: None,
+                    listed_as: None,
                     read_only: true,
                 },
             ));

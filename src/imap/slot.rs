@@ -4,7 +4,7 @@ use super::command::Command;
 use super::conn::Conn;
 use super::response::{Data, Fetch, Reply};
 use super::selected::Selected;
-use super::survey::Mark;
+use super::survey::{self, Mark};
 use crate::error::Failure;
 use crate::model::{Checkpoint, Flags, Id, IdSet, MailboxId, Seen, Since};
 
@@ -231,6 +231,7 @@ impl<'s> Slot<'s> {
                 // EXAMINE is always read-only; what cannot be written is found out when it is written.
                 read_only: false,
                 identity: self.selected.identity.clone(),
+                listed_as: self.selected.validity.map(survey::listed_as),
             });
         } else if mark.validity != first.validity {
             self.tainted = true;

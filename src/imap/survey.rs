@@ -285,9 +285,12 @@ fn status_items(capabilities: &Capabilities) -> String {
 
 /// What may survive a rename: UIDVALIDITY. It only proposes (HAZARDS 12).
 pub(super) fn identity(items: &StatusItems) -> Option<MailboxIdentity> {
-    items
-        .uidvalidity
-        .map(|validity| MailboxIdentity(format!("v={validity}").into()))
+    items.uidvalidity.map(listed_as)
+}
+
+/// By what a mailbox of that UIDVALIDITY is listed.
+pub(super) fn listed_as(validity: u64) -> MailboxIdentity {
+    MailboxIdentity(format!("v={validity}").into())
 }
 
 /// What two mailboxes share names neither of them (HAZARDS 12).

@@ -54,7 +54,8 @@ impl Shared {
         let mailbox = &since.mailbox;
         let place = self.place(&mailbox.raw)?;
         let unreadable = |err: io::Error| self.unlisted(mailbox, &err);
-        let validity = place.look().map_err(unreadable)?.validity();
+        let look = place.look().map_err(unreadable)?;
+        let validity = look.validity();
         let read_only = self.options.read_only || !is_writable(&place);
         tell(Seen::Opened {
             validity,
@@ -62,6 +63,7 @@ impl Shared {
             read_only,
             // The inode is listed already, and proves nothing (HAZARDS 12).
             identity: None,
+            listed_as: Some(look.identity()),
         });
 
         // In a directory that took the place of another one nothing is known, so nothing is gone.

@@ -68,6 +68,9 @@ pub enum Seen {
         read_only: bool,
         /// By what the store knows the mailbox whatever it is called; `None` where it has no such thing.
         identity: Option<MailboxIdentity>,
+        /// What a survey would list it as now ([`Listed::identity`]): another one than it did, and somebody has given the name
+        /// to another mailbox in between.
+        listed_as: Option<MailboxIdentity>,
     },
     /// Messages that are there and were not among those known.
     Added(IdSet),

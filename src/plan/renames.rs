@@ -108,7 +108,7 @@ pub fn names(census: &Census, policy: &Policy, tie: Side) -> Vec<Known> {
 /// What is not taken for a rename after all, because a name would be taken.
 #[derive(Default)]
 struct Doubts {
-    /// Rows that are matched by name alone.
+    /// Rows that are matched by the name in the base alone.
     unrelated: BTreeSet<usize>,
     /// Rows that keep the names they have.
     stay: BTreeSet<usize>,
@@ -121,7 +121,7 @@ impl Doubts {
         let before = (self.unrelated.len(), self.stay.len());
         for clash in clashes {
             let rows = || clash.iter().filter_map(|&nth| Some((known[nth].row?, &known[nth])));
-            let moved = rows().filter(|(row, mailbox)| mailbox.is_kin(&census.rows[*row]));
+            let moved = rows().filter(|(row, mailbox)| mailbox.is_renamed(*row, census));
             let moved: Vec<usize> = moved.map(|(row, _)| row).collect();
             if moved.is_empty() {
                 self.stay.extend(rows().map(|(row, _)| row));
@@ -155,8 +155,9 @@ fn clashes(census: &Census, known: &[Known], policy: &Policy) -> Vec<Vec<usize>>
 impl Known {
     /// What the mailbox will be called on a side; `None` where it neither is nor can come to be.
     fn name_on<'a>(&'a self, side: Side, census: &'a Census, policy: &Policy) -> Option<&'a MailboxPath> {
-        // What is new on one side is made on the other only where that side's mailboxes are carried over.
-        let is_made = self.row.is_some() || policy.of(side.other()).mailboxes == Rule::Spread;
+        // What the other side never had is made there only where this side's mailboxes are carried over.
+        let had = self.row.is_some_and(|row| census.rows[row].had[side as usize]);
+        let is_made = had || policy.of(side.other()).mailboxes == Rule::Spread;
         match (
             &self.naming.renames[side as usize],
             self.at[side as usize],
@@ -169,11 +170,13 @@ impl Known {
         }
     }
 
-    /// Whether it was found under another name than the last one.
-    fn is_kin(&self, row: &Row) -> bool {
+    /// Whether a side has it under another name than the one that both agreed on, be it since now or since long.
+    fn is_renamed(&self, row: usize, census: &Census) -> bool {
+        let row = &census.rows[row];
         let elsewhere = |&side: &Side| {
             let at = self.at[side as usize];
-            at.is_some() && row.had[side as usize] && at != row.at[side as usize]
+            let is_named_so = at.is_some_and(|at| census.seen[side as usize][at].counts_as == row.path);
+            at.is_some() && row.had[side as usize] && !(is_named_so && at == row.at[side as usize])
         };
         Side::BOTH.iter().any(elsewhere)
     }
@@ -191,9 +194,11 @@ fn match_up(census: &Census, doubts: &Doubts, policy: &Policy, tie: Side) -> Vec
     for kin in census.kin.iter().filter(|kin| !doubts.unrelated.contains(&kin.row)) {
         take(&mut at[kin.row], kin.side, kin.seen);
     }
-    for (row, at) in census.rows.iter().zip(&mut at) {
+    for (nth, (row, at)) in census.rows.iter().zip(&mut at).enumerate() {
         for side in Side::BOTH {
-            if let Some(seen) = row.at[side as usize] {
+            let is_named_so = |seen: usize| census.seen[side as usize][seen].counts_as == row.path;
+            let by_name = |&seen: &usize| !doubts.unrelated.contains(&nth) || is_named_so(seen);
+            if let Some(seen) = row.at[side as usize].filter(by_name) {
                 take(at, side, seen);
             }
         }
@@ -333,17 +338,17 @@ fn name_one(
 mod tests {
     use super::*;
 
-    /// The names of one mailbox: in the base, on the left, on the right; `-` where it is not. A name that begins with `?`
-    /// is not proven to be that mailbox: only the name tells. Without a base it is new.
+    /// The names of one mailbox: in the base, on the left, on the right; `-` where it is not, `~` where it never was. A name that begins with `?`
+    /// is not proven to be that mailbox: only the name tells; with `=` the side had that name before. Without a base it is new.
     type Line = [&'static str; 3];
 
     fn census(mailboxes: &[Line]) -> Census {
-        let path = |name: &str| MailboxPath::parse(name.trim_start_matches('?')).unwrap();
+        let path = |name: &str| MailboxPath::parse(name.trim_start_matches(['?', '='])).unwrap();
         let mut census = Census::default();
         for (nth, [base, left, right]) in mailboxes.iter().enumerate() {
             let mut at = [None; 2];
             for (side, name) in [(Side::Left, left), (Side::Right, right)] {
-                if *name == "-" {
+                if ["-", "~"].contains(name) {
                     continue;
                 }
                 let seen = census.seen[side as usize].len();
@@ -351,7 +356,7 @@ mod tests {
                     path: path(name),
                     counts_as: path(name),
                 });
-                if name == base {
+                if name == base || name.starts_with('=') {
                     at[side as usize] = Some(seen);
                 } else if !name.starts_with('?') && *base != "-" {
                     let row = mailboxes[..nth].iter().filter(|[base, ..]| *base != "-").count();
@@ -361,7 +366,7 @@ mod tests {
             if *base != "-" {
                 census.rows.push(Row {
                     path: path(base),
-                    had: [true; 2],
+                    had: [*left != "~", *right != "~"],
                     at,
                 });
             }
@@ -369,6 +374,9 @@ mod tests {
         // What is listed under a row's old name is its second choice.
         for row in 0..census.rows.len() {
             for side in Side::BOTH {
+                if census.rows[row].at[side as usize].is_some() {
+                    continue;
+                }
                 let name = census.rows[row].path.clone();
                 let at = census.seen[side as usize]
                     .iter()
@@ -407,7 +415,7 @@ mod tests {
         let (sync, pull, push) = (Policy::SYNC, Policy::PULL, Policy::PUSH);
         let mut undo = Policy::SYNC;
         undo.sides[0].mailboxes = Rule::Undo;
-        let rows: [(&str, Policy, &[Line], &str); 24] = [
+        let rows: [(&str, Policy, &[Line], &str); 27] = [
             ("as it was", sync, &[["A", "A", "A"]], ""),
             ("renamed on the left", sync, &[["A", "B", "A"]], "A>B right, =B"),
             ("renamed on the right", sync, &[["A", "A", "B"]], "A>B left, =B"),
@@ -481,6 +489,19 @@ mod tests {
                 pull,
                 &[["A", "B", "A"], ["-", "-", "B"]],
                 "A?",
+            ),
+            (
+                "two names were kept, and a new one has the second: they meet by name",
+                sync,
+                &[["A", "A", "=B"], ["-", "B", "-"]],
+                "A?",
+            ),
+            ("two names were kept, and still are", pull, &[["A", "=B", "A"]], ""),
+            (
+                "a swap with one that the other side never had, kept",
+                push,
+                &[["A", "A", "B"], ["B", "~", "A"]],
+                "=A, A?",
             ),
         ];
         for (what, policy, mailboxes, expected) in rows {

@@ -176,6 +176,8 @@ struct Inner {
     undone: Vec<Undone>,
     late: Vec<Late>,
     late_done: u32,
+    /// Under which validity homing knows the ids of each mailbox, in the run under way.
+    told: BTreeMap<String, u64>,
     writes: u64,
     transfers: u64,
 }
@@ -184,6 +186,22 @@ impl Inner {
     fn count(&mut self) -> u64 {
         self.counter += 1;
         self.counter
+    }
+
+    /// A mailbox and its inferiors have other names now.
+    fn told_of_rename(&mut self, from: &str, to: &str) {
+        let told = std::mem::take(&mut self.told).into_iter();
+        let renamed = |name: String| match name.strip_prefix(from) {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("{to}{rest}"),
+            _ => name,
+        };
+        self.told = told.map(|(name, validity)| (renamed(name), validity)).collect();
+    }
+
+    /// Whether the mailbox of that name is the one whose ids homing knows.
+    fn is_as_told(&self, name: &str) -> bool {
+        let validity = self.mailboxes.get(name).map(|b| b.validity);
+        validity.is_none_or(|validity| self.told.get(name).is_none_or(|told| *told == validity))
     }
 }
 
@@ -281,6 +299,7 @@ impl Memory {
     /// The next steps burn this fuse.
     pub fn set_fuse(&self, fuse: &Arc<Fuse>) {
         *self.fuse.lock().unwrap() = Arc::clone(fuse);
+        self.inner().told.clear();
     }
 
     fn step(&self) -> Result<()> {
@@ -360,9 +379,14 @@ impl Memory {
         inner.mailboxes.entry(name.into()).or_insert_with(|| Box_ {
             identity,
             validity,
-            next_id: 1,
+            next_id: self.first_id(validity),
             ..Box_::default()
         });
+    }
+
+    /// A server counts in each mailbox; of a Maildir no two files have one id.
+    fn first_id(&self, validity: u64) -> Id {
+        if self.nature.maildir { validity << 20 } else { 1 }
     }
 
     /// Deletes a mailbox with all that is in it.
@@ -466,15 +490,16 @@ impl Memory {
     pub fn renew(&self, name: &str) {
         let mut inner = self.inner();
         let validity = inner.count();
+        let first = self.first_id(validity);
         if let Some(b) = inner.mailboxes.get_mut(name) {
             b.validity = validity;
             let messages = std::mem::take(&mut b.messages);
             b.messages = messages
                 .into_values()
                 .enumerate()
-                .map(|(at, m)| (at as Id + 1, m))
+                .map(|(at, m)| (first + at as Id, m))
                 .collect();
-            b.next_id = b.messages.len() as Id + 1;
+            b.next_id = first + b.messages.len() as Id;
             b.changes += 1;
         }
     }
@@ -520,7 +545,15 @@ fn digest(body: &[u8]) -> Identity {
 impl Source for Memory {
     fn survey(&self) -> Result<Survey> {
         self.step()?;
-        let inner = self.inner();
+        let mut inner = self.inner();
+        let validities: Vec<_> = inner
+            .mailboxes
+            .iter()
+            .map(|(name, b)| (name.clone(), b.validity))
+            .collect();
+        for (name, validity) in validities {
+            inner.told.entry(name).or_insert(validity);
+        }
         let mailboxes = inner.mailboxes.iter().map(|(name, b)| Listed {
             path: MailboxPath::parse(name).unwrap(),
             raw: RawName::new(name),
@@ -562,13 +595,16 @@ impl Source for Memory {
                 news((id, Seen::Partial(Failure::mailbox("no such mailbox"))));
                 continue;
             };
+            self.inner().told.insert(Self::name(&question.mailbox), b.validity);
+            let next_id = (!self.nature.maildir).then_some(b.next_id);
             news((
                 id,
                 Seen::Opened {
                     validity: b.validity,
-                    next_id: Some(b.next_id),
+                    next_id,
                     read_only: false,
                     identity: self.identity(&b),
+                    listed_as: Some(Self::listed_as(&b)),
                 },
             ));
             let same = question.checkpoint.as_ref().is_some_and(|c| c.validity == b.validity);
@@ -587,7 +623,7 @@ impl Source for Memory {
                 id,
                 Seen::Complete(Checkpoint {
                     validity: b.validity,
-                    next_id: Some(b.next_id),
+                    next_id,
                     token,
                 }),
             ));
@@ -631,6 +667,10 @@ impl Source for Memory {
             };
             for id in job.ids.iter().rev() {
                 self.step()?;
+                if let Some(failure) = self.another(&job.from) {
+                    send(Done::Failed(IdSet::range(id..=id), failure));
+                    continue;
+                }
                 let message = self
                     .inner()
                     .mailboxes
@@ -702,7 +742,9 @@ impl Store for Memory {
                 b.changes += 1;
             }
         }
-        Ok(())
+        drop(inner);
+        // Killed between the effect and the books.
+        self.step()
     }
 
     fn keeps_flags(&self) -> bool {

@@ -37,7 +37,25 @@ enum There {
 }
 
 impl Memory {
+    /// Under the name is not the mailbox whose ids homing knows: nothing is done in it.
+    pub(super) fn another(&self, mailbox: &Mailbox) -> Option<Failure> {
+        // A Maildir finds no file of that name in it.
+        let as_told = self.nature.maildir || self.inner().is_as_told(&Self::name(mailbox));
+        let failure = || Failure::mailbox("it is another mailbox by now").retry(Retry::Now);
+        (!as_told).then(failure)
+    }
+
     pub(super) fn write_one(&self, job: WriteJob, done: &SyncSender<Outcome>) -> Result<()> {
+        if let WriteJob::Flags { ticket, mailbox, .. }
+        | WriteJob::Remove { ticket, mailbox, .. }
+        | WriteJob::Move { ticket, mailbox, .. }
+        | WriteJob::Copy { ticket, mailbox, .. } = &job
+            && let Some(failure) = self.another(mailbox)
+        {
+            send(done, *ticket, Done::Failed(IdSet::new(), failure));
+            send(done, *ticket, Done::Finished);
+            return Ok(());
+        }
         let ticket = match job {
             WriteJob::Append(append) => return self.append(append, done),
             WriteJob::Flags {
@@ -185,11 +203,12 @@ impl Memory {
         // Killed between the effect and the answer.
         self.step()?;
         let flags = head.flags.clone();
+        let validity = self.inner().mailboxes.get(&name).map(|b| b.validity);
         let landed = Done::Landed {
             head,
             identity,
             id: self.nature.tells_ids.then_some(id),
-            validity: None,
+            validity: validity.filter(|_| self.nature.tells_ids),
             flags,
         };
         send(done, ticket, landed);
@@ -202,12 +221,15 @@ impl Memory {
 
     /// What a mailbox just made is known by.
     fn created(&self, name: &str) -> Done {
-        let inner = self.inner();
-        let made = inner.mailboxes.get(name);
+        let mut inner = self.inner();
+        let made = inner.mailboxes.get(name).cloned();
+        if let Some(made) = &made {
+            inner.told.insert(name.into(), made.validity);
+        }
         Done::Created {
             raw: RawName::new(name),
-            validity: made.map(|b| b.validity),
-            identity: made.map(Self::listed_as),
+            validity: made.as_ref().map(|b| b.validity),
+            identity: made.as_ref().map(Self::listed_as),
         }
     }
 
@@ -282,7 +304,7 @@ impl Memory {
         self.can_be_lost(Undone::Moved((from, known.id), (Self::name(to), new)));
         // Killed between the effect and the answer.
         self.step()?;
-        Ok(Done::Moved(vec![(known.id, self.nature.tells_ids.then_some(new))]))
+        Ok(Done::Moved(vec![(known.id, self.told_id(to, new))]))
     }
 
     fn copy_one(&self, mailbox: &Mailbox, known: &Known, to: &Mailbox) -> Result<Done> {
@@ -305,7 +327,13 @@ impl Memory {
             return Ok(Done::Failed(one(known.id), Failure::mailbox("no such mailbox")));
         };
         self.step()?;
-        Ok(Done::Copied(vec![(known.id, self.nature.tells_ids.then_some(new))]))
+        Ok(Done::Copied(vec![(known.id, self.told_id(to, new))]))
+    }
+
+    /// An id that is told under another validity is ignored (HAZARDS 7).
+    fn told_id(&self, to: &Mailbox, id: Id) -> Option<Id> {
+        let told = self.nature.tells_ids && self.inner().is_as_told(&Self::name(to));
+        told.then_some(id)
     }
 
     fn copy_kept(&self, mailbox: &Mailbox, id: Id, to: &Mailbox) -> Option<Id> {
@@ -319,6 +347,7 @@ impl Memory {
     fn rename_one(&self, mailbox: &Mailbox, to: &str) -> Done {
         self.inner().writes += 1;
         if self.rename(&Self::name(mailbox), to) {
+            self.inner().told_of_rename(&Self::name(mailbox), to);
             Done::Renamed { raw: RawName::new(to) }
         } else {
             Done::Failed(IdSet::new(), Failure::mailbox("no such mailbox, or the name is taken"))
