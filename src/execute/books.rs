@@ -1,7 +1,7 @@
 //! Turns what landed into base rows.
 
 use super::Executor;
-use super::notes::one;
+use super::notes::{one, settle_flags};
 use crate::error::{Failure, Result, Retry};
 use crate::model::{
     ContentDigest, Envelope, EnvelopeKey, Flags, Gone, Half, HeaderDigest, Id, Identity, MailboxId, Pair, PairId, Side,
@@ -149,6 +149,8 @@ impl Executor<'_> {
     /// Plans the flags of a pair that came about on the way, from what each side holds now; they are set in a later phase.
     pub(super) fn merge_late(&mut self, pair: &Pair, now: [&Flags; 2]) -> Result<()> {
         let merged = merge([&pair.halves[0].flags, &pair.halves[1].flags], now);
+        // What both changed alike is settled by that: else it would be sent with the next change.
+        settle_flags(self, pair, Side::Left, &merged.agreed_add, &merged.agreed_remove, None)?;
         let Some(names) = self.scene.names.get(&pair.mailbox) else {
             return Ok(());
         };

@@ -100,6 +100,7 @@ fn small_accounts_where_changes_meet() {
             writer.change_disk(&scene, 60);
             writer.change_server(&scene, 60);
             scene.sync_to_equal(&[], &format!("seed {seed}, round {round}"));
+            scene.disturb_all();
             scene.nothing_left(&format!("seed {seed}, after round {round}"));
         }
     }

@@ -90,6 +90,12 @@ impl<'a> Scene<'a> {
         (run, account)
     }
 
+    /// Makes every directory look as if something had happened in it: the next run lists them all, and finds whatever the
+    /// books and the disk differ in.
+    pub(crate) fn disturb_all(&self) {
+        local::touch_directories(&self.world.maildir);
+    }
+
     /// Syncs once more: nothing may be changed on either side, nor anything written on disk.
     #[track_caller]
     pub(crate) fn nothing_left(&mut self, when: &str) -> (Run, Traffic) {

@@ -156,3 +156,17 @@ pub(crate) fn listing(root: &Path) -> BTreeSet<String> {
     }
     found
 }
+
+/// Gives every directory below `root` a new time of change.
+pub(crate) fn touch_directories(root: &Path) {
+    for entry in fs::read_dir(root).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            let now = std::time::SystemTime::now();
+            fs::File::open(&path)
+                .and_then(|directory| directory.set_modified(now))
+                .expect("a time");
+            touch_directories(&path);
+        }
+    }
+}
