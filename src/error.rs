@@ -153,6 +153,20 @@ impl Failure {
         self
     }
 
+    /// The same, for something smaller that it hit on the way: what the user can do is told with the whole.
+    #[must_use]
+    pub fn hits(&self, reach: Reach) -> Self {
+        let kind = match self.kind {
+            Kind::Temporary => Kind::Temporary,
+            _ => Kind::Partial,
+        };
+        Self {
+            reach,
+            kind,
+            ..Self::message(self.what.clone())
+        }
+    }
+
     /// The failure that an `io::Error` was made from; see the conversion below.
     pub fn carried(err: &std::io::Error) -> Option<Self> {
         err.get_ref()?.downcast_ref::<Self>().cloned()

@@ -195,6 +195,8 @@ pub struct Problem {
     pub id: Option<String>,
     /// What happened.
     pub what: String,
+    /// Its kind, which decides what it means for the exit code.
+    pub kind: Kind,
     /// Whether trying again helps.
     pub retry: Retry,
     /// How often it was tried.
@@ -208,6 +210,16 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// What it means for the exit code of the run that met it: that a server was away is no more than that, whatever it hit.
+    fn counts_as(&self) -> Option<Kind> {
+        let kind = if self.kind == Kind::Temporary {
+            Kind::Temporary
+        } else {
+            Kind::Partial
+        };
+        (!self.waiting).then_some(kind)
+    }
+
     /// A failure found in this run.
     pub fn new(failure: &Failure, mailbox: Option<String>, id: Option<String>) -> Self {
         Self {
@@ -215,6 +227,7 @@ impl Problem {
             mailbox,
             id,
             what: failure.what.clone(),
+            kind: failure.kind,
             retry: failure.retry,
             tries: 1,
             next_try: None,
@@ -304,16 +317,17 @@ impl AccountReport {
     /// A problem that waits for its retry counts only where problems are what was asked for. A dry run did not try, so
     /// what it met is not something that it left undone.
     pub fn exit(&self, job: Job) -> u8 {
-        let troubled = match job {
+        let troubles: Vec<Kind> = match job {
             Job::DryRun
             | Job::MigrateDryRun
             | Job::RestoreDryRun
             | Job::PruneDryRun
             | Job::ExportDryRun
-            | Job::ImportDryRun => false,
-            Job::Status => !self.problems.is_empty(),
-            Job::Migrate if self.missing() > 0 => true,
-            Job::Verify if self.verification.as_ref().is_some_and(Verification::is_damaged) => true,
+            | Job::ImportDryRun => Vec::new(),
+            Job::Status if !self.problems.is_empty() => vec![Kind::Partial],
+            Job::Status => Vec::new(),
+            Job::Migrate if self.missing() > 0 => vec![Kind::Partial],
+            Job::Verify if self.verification.as_ref().is_some_and(Verification::is_damaged) => vec![Kind::Partial],
             Job::Sync
             | Job::Backup
             | Job::Restore
@@ -324,12 +338,11 @@ impl AccountReport {
             | Job::Log
             | Job::Mailboxes
             | Job::Forget
-            | Job::Migrate => self.problems.iter().any(|problem| !problem.waiting),
+            | Job::Migrate => self.problems.iter().filter_map(Problem::counts_as).collect(),
         };
-        let partly = troubled.then_some(Kind::Partial);
         let held = (!self.held_back.is_empty()).then_some(Kind::Guard);
         let error = self.error.as_ref().map(|failure| failure.kind);
-        first_present([partly, held, error].into_iter().flatten().map(exit_of))
+        first_present(troubles.into_iter().chain(held).chain(error).map(exit_of))
     }
 
     /// Messages that a migration left behind, whether this run tried them or they wait for their next try. What a run that

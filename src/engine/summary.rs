@@ -47,12 +47,11 @@ pub(super) fn fill(
     report.held_back = finished.plan.held.iter().map(|held| held_back(held, voice)).collect();
     // What ended an earlier run is that run's story; this one tells its own.
     for row in state.problems()?.into_iter().filter(|row| !row.ended_run) {
-        let found = finished
-            .outcome
-            .failures
-            .iter()
-            .any(|(key, failure)| row.is(*key, &failure.what));
-        report.problems.push(problem(state, voice, row, !found)?);
+        let mut failures = finished.outcome.failures.iter();
+        let found = failures.find(|(key, failure)| row.is(*key, &failure.what));
+        let problem = problem(state, voice, row, found.is_none())?;
+        let kind = found.map_or(problem.kind, |(_, failure)| failure.kind);
+        report.problems.push(Problem { kind, ..problem });
     }
     Ok(())
 }
@@ -226,6 +225,7 @@ fn problem(state: &State, voice: &dyn Voice, row: ProblemRow, waiting: bool) -> 
         mailbox: row.mailbox,
         id,
         what: row.what,
+        kind: Kind::Partial,
         retry: row.retry,
         tries: row.tries,
         next_try: row.next,

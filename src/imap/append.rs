@@ -16,7 +16,7 @@ use super::sought::Sought;
 use super::upload::Upload;
 use super::wire::Keep;
 use super::write::{Answers, Work};
-use crate::error::{Failure, Kind, Result, Retry};
+use crate::error::{Failure, Kind, Reach, Result, Retry};
 use crate::model::Id;
 
 /// How often a message is sent that was refused or not sent in full.
@@ -299,7 +299,7 @@ impl Line<'_, '_> {
         }
         for upload in unseen.into_iter().rev() {
             if upload.attempts >= ATTEMPTS {
-                upload.failed(Failure::message(failure.what.clone()), self.answers);
+                upload.failed(failure.hits(Reach::Message), self.answers);
             } else {
                 self.queue.put_back(Work::Upload(Box::new(upload)));
             }
@@ -317,6 +317,9 @@ fn refusal(upload: &Upload, reply: &Reply) -> Failure {
     }
     if reply.code.is("OVERQUOTA") {
         return Failure::message(what).hint(MAKE_ROOM);
+    }
+    if quirks::passes(reply) {
+        return quirks::refused(Failure::message(what), reply);
     }
     let never = quirks::is_about_the_message(reply) || upload.size() == 0;
     Failure::message(what).retry(if never { Retry::Never } else { Retry::Later })

@@ -15,7 +15,7 @@ use super::response::{Reply, Status};
 use super::retry::Tries;
 use super::slot::{Next, Rung, Slot};
 use super::wire::{Keep, stopped};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Reach, Result};
 use crate::model::{MailboxId, News, RawName, Seen, Since};
 
 /// How often one mailbox is tried before it is left for another run.
@@ -210,7 +210,7 @@ impl<'a, 's> Worker<'a, 's> {
         }
         let doing = if opens { "opened" } else { "listed" };
         let failure = Failure::mailbox(format!("the mailbox cannot be {doing}: {}", reply.text));
-        let failure = failure.retry(quirks::retry_mailbox(reply));
+        let failure = quirks::refused(failure, reply);
         self.tell(slot.id(), vec![Seen::Partial(failure)]);
         Ok(())
     }
@@ -227,7 +227,7 @@ impl<'a, 's> Worker<'a, 's> {
             if slot.attempts < ATTEMPTS {
                 self.again.push(slot);
             } else {
-                let failure = Failure::mailbox(failure.what.clone());
+                let failure = failure.hits(Reach::Mailbox);
                 self.tell(slot.id(), vec![Seen::Partial(failure)]);
             }
         }

@@ -18,7 +18,7 @@ use super::retry::Tries;
 use super::selected::Selected;
 use super::wire::Keep;
 use super::write::{ATTEMPTS, Answers, Change, Place, Work};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Reach, Result};
 use crate::model::{IdSet, RawName};
 use crate::store::Done;
 
@@ -101,7 +101,7 @@ impl Group {
         for mut change in self.waiting.drain(..) {
             *change.attempts() += 1;
             if *change.attempts() >= ATTEMPTS {
-                change.fail(&Failure::mailbox(failure.what.clone()), answers);
+                change.fail(&failure.hits(Reach::Mailbox), answers);
             } else {
                 again.push(change);
             }

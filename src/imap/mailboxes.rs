@@ -12,7 +12,7 @@ use super::response::{Data, Reply, Status, StatusItems};
 use super::survey;
 use super::wire::Keep;
 use super::write::{ATTEMPTS, Answers};
-use crate::error::{Failure, Result, Retry};
+use crate::error::{Failure, Reach, Result, Retry};
 use crate::model::{IdSet, MailboxPath, RawName, Role};
 use crate::store::{Done, Ticket, WriteJob};
 
@@ -34,7 +34,7 @@ fn answer(ticket: Ticket, outcome: Attempt, answers: &Answers) -> Result<()> {
         Ok(Ok(done)) => (done, Ok(())),
         Ok(Err(failure)) => (Done::Failed(IdSet::new(), failure), Ok(())),
         Err(lost) => {
-            let failure = Failure::mailbox(lost.what.clone()).retry(Retry::Now);
+            let failure = lost.hits(Reach::Mailbox).retry(Retry::Now);
             (Done::Unknown(IdSet::new(), failure), Err(lost))
         }
     };

@@ -13,7 +13,7 @@ use super::remove;
 use super::response::{Data, Reply};
 use super::wire::Keep;
 use super::write::{ATTEMPTS, Place};
-use crate::error::{Failure, Result, Retry};
+use crate::error::{Failure, Reach, Result, Retry};
 use crate::model::{Id, IdSet, Known, RawName};
 use crate::store::{Done, Ticket};
 
@@ -66,7 +66,7 @@ pub(super) fn transfer(place: &Place<'_>, conn: &mut Conn, transfer: &mut Transf
         let ending = outcome.inspect_err(|failure| {
             // It was sent, and nobody knows how far it got: never again (DESIGN 8a, "OK is not proof").
             place.answers.about(ticket, same, |ids| {
-                Done::Unknown(ids, Failure::message(failure.what.clone()).retry(Retry::Now))
+                Done::Unknown(ids, failure.hits(Reach::Message).retry(Retry::Now))
             });
         })?;
         if let Some(failure) = ending {
@@ -136,7 +136,7 @@ fn arrived(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, pairs: &Pair
         Ok(expunged) => expunged,
         Err(failure) => {
             send(of(&all), Done::Copied);
-            let why = Failure::message(failure.what.clone()).retry(Retry::Now);
+            let why = failure.hits(Reach::Message).retry(Retry::Now);
             return place.answers.about(ticket, all, |ids| Done::Unknown(ids, why));
         }
     };
@@ -204,7 +204,7 @@ fn send(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, verb: &str, ids
                     }
                     sent.refused = sent.refused.union(&unnamed);
                     let why = Failure::message(format!("the server does not take it over there: {}", reply.text));
-                    sent.why = why.retry(quirks::retry_mailbox(&reply));
+                    sent.why = quirks::refused(why, &reply);
                     if quirks::is_about_rights(&reply) {
                         sent.why = quirks::read_only(sent.why);
                     }

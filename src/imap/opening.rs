@@ -39,7 +39,7 @@ pub(super) fn opened(
     }
     if !reply.is_ok() {
         let what = format!("the mailbox cannot be opened: {}", reply.text);
-        return Ok(Err(Failure::mailbox(what).retry(quirks::retry_mailbox(&reply))));
+        return Ok(Err(quirks::refused(Failure::mailbox(what), &reply)));
     }
     selected.note_code(&reply);
     selected.settle();

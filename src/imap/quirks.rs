@@ -69,13 +69,20 @@ pub(super) fn read_only(failure: Failure) -> Failure {
     )
 }
 
-/// When a refusal that has to do with a mailbox may be worth another look.
-pub(super) fn retry_mailbox(reply: &Reply) -> Retry {
-    if is_about_a_missing_mailbox(reply) {
+/// The failure of a refusal that has to do with a mailbox: when it may be worth another look, and whether it passes by itself.
+pub(super) fn refused(failure: Failure, reply: &Reply) -> Failure {
+    let retry = if is_about_a_missing_mailbox(reply) {
         Retry::Now
     } else {
         Retry::Later
-    }
+    };
+    let kind = kind(reply);
+    Failure { retry, kind, ..failure }
+}
+
+/// What a refusal means for the exit code.
+pub(super) fn kind(reply: &Reply) -> Kind {
+    if passes(reply) { Kind::Temporary } else { Kind::Partial }
 }
 
 /// Whether a refused message will be refused again: a code says so, or words of servers that send none. Cyrus: "Message

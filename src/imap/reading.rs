@@ -5,11 +5,12 @@ use super::conn::Conn;
 use super::crew::{Queue, Task};
 use super::pipeline::{Errand, Event, InFlight, Pipeline};
 use super::pool::Account;
+use super::quirks;
 use super::response::{Data, Fetch, Reply, Response, parse};
 use super::retry::Tries;
 use super::selected::Selected;
 use super::wire::stopped;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Reach, Result};
 use crate::model::{Id, RawName};
 
 /// How often a chunk is tried before it is cut, and a message before it is given up.
@@ -194,10 +195,9 @@ impl<C: Chunk> Reader<'_, '_, C> {
             if let Some(failure) = self.pipeline.conn.suspects_pipelining(reply) {
                 return Err(failure);
             }
-            Some(Failure::mailbox(format!(
-                "the mailbox cannot be opened: {}",
-                reply.text
-            )))
+            let failure = Failure::mailbox(format!("the mailbox cannot be opened: {}", reply.text));
+            let kind = quirks::kind(reply);
+            Some(Failure { kind, ..failure })
         };
         if self.open.failure.is_none() {
             self.refusals = 0;
@@ -274,7 +274,7 @@ impl<C: Chunk> Reader<'_, '_, C> {
                         chunks.push(second);
                         chunks.insert(0, first);
                     }
-                    (alone, None) => alone.fail(&Failure::message(failure.what.clone()), self.out),
+                    (alone, None) => alone.fail(&failure.hits(Reach::Message), self.out),
                 }
             }
         }

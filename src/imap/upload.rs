@@ -7,7 +7,7 @@ use super::command::{Command, SharedBody};
 use super::date;
 use super::pool::{Account, Holds};
 use super::write::Answers;
-use crate::error::{Failure, Retry};
+use crate::error::{Failure, Reach, Retry};
 use crate::model::{Flags, Id, IdSet, Identity, Keyword, Mailbox};
 use crate::store::{Append, Done, Head, Ticket};
 
@@ -53,7 +53,7 @@ impl Upload {
 
     pub(super) fn unknown(self, failure: &Failure, answers: &Answers) {
         let id = self.head.id;
-        let failure = Failure::message(failure.what.clone()).retry(Retry::Now);
+        let failure = failure.hits(Reach::Message).retry(Retry::Now);
         answers.send(self.ticket, Done::Unknown(IdSet::range(id..=id), failure));
     }
 

@@ -9,7 +9,31 @@ fn failure(kind: Kind) -> Failure {
 fn problem(waiting: bool) -> Problem {
     Problem {
         waiting,
-        ..Problem::new(&failure(Kind::Temporary), None, None)
+        ..Problem::new(&failure(Kind::Partial), None, None)
+    }
+}
+
+/// A server that is away is no more than that, whatever it hit; what was refused beside it is.
+#[test]
+fn what_a_server_was_away_for_is_tried_again_later() {
+    let met = |kinds: &[Kind], waiting| AccountReport {
+        problems: kinds
+            .iter()
+            .map(|&kind| Problem {
+                waiting,
+                ..Problem::new(&failure(kind), None, None)
+            })
+            .collect(),
+        ..AccountReport::new("a")
+    };
+    for (kinds, waiting, job, exit) in [
+        (&[Kind::Temporary][..], false, Job::Sync, 75),
+        (&[Kind::Temporary, Kind::Partial], false, Job::Sync, 1),
+        (&[Kind::Temporary, Kind::ReadOnly], false, Job::Sync, 1),
+        (&[Kind::Temporary], true, Job::Sync, 0),
+        (&[Kind::Temporary], true, Job::Status, 1),
+    ] {
+        assert_eq!(met(kinds, waiting).exit(job), exit, "{kinds:?} {waiting} {job:?}");
     }
 }
 

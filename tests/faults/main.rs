@@ -7,6 +7,7 @@
 #[cfg(target_os = "linux")]
 mod disk;
 mod manners;
+mod outages;
 #[cfg(target_os = "linux")]
 mod places;
 mod read_only;
