@@ -104,16 +104,18 @@ impl Executor<'_> {
         let mut messages = Vec::new();
         // What may be sent to a server is noted even if nothing is known of it yet: it is, once it was sent again.
         let to_a_server = !scene.stores[to as usize].keeps_flags();
-        for id in ids.iter() {
-            let known = match scene.waiting.get(&(mailbox, to.other(), id)) {
-                Some(waiting) => Some(IntentMessage::seen(waiting)),
+        for some in ids.chunks(APPENDS) {
+            let paired = scene.state.pairs_by_ids(mailbox, to.other(), &some)?;
+            let mut paired = paired.into_iter().peekable();
+            for id in some.iter() {
                 // It was there before, and comes back.
-                None => scene
-                    .state
-                    .partner(mailbox, to.other(), id)?
-                    .map(|pair| IntentMessage::paired(id, &pair)),
-            };
-            messages.extend(known.or(to_a_server.then(|| IntentMessage::unknown(id))));
+                let pair = paired.next_if(|pair| pair.half(to.other()).id == Some(id));
+                let known = match scene.waiting.get(&(mailbox, to.other(), id)) {
+                    Some(waiting) => Some(IntentMessage::seen(waiting)),
+                    None => pair.map(|pair| IntentMessage::paired(id, &pair)),
+                };
+                messages.extend(known.or(to_a_server.then(|| IntentMessage::unknown(id))));
+            }
         }
         let intent = Intent {
             id: IntentId(0),
