@@ -1,10 +1,11 @@
 //! Making files durable: one `syncfs` for many where that can be trusted, else one `fsync` each.
 
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::disk::sync_directory;
 use super::workers::each;
@@ -27,49 +28,62 @@ const AT_A_TIME: usize = 16;
 /// The file systems that were written to. Their descriptors stay open from before the first write, so that no write error
 /// escapes a later `syncfs` (HAZARDS 21).
 #[derive(Debug, Default)]
-pub(crate) struct Volumes(Mutex<Vec<Volume>>);
+pub(crate) struct Volumes(Mutex<Enlisted>);
+
+#[derive(Debug, Default)]
+struct Enlisted {
+    volumes: Vec<Volume>,
+    /// The directories that are known to lie on them. Files of one that went elsewhere since are synced one by one.
+    directories: HashSet<PathBuf>,
+}
 
 #[derive(Debug)]
 struct Volume {
     device: u64,
     /// The descriptor to sync it through; `None` where `syncfs` is not trusted.
-    whole: Option<File>,
+    whole: Option<Arc<File>>,
 }
 
 impl Volumes {
-    /// To be called with a file just created, before anything is written into it.
+    /// To be called with a file just created in that directory, before anything is written into it.
     pub(crate) fn enlist(&self, file: &File, directory: &Path) -> io::Result<()> {
+        let mut enlisted = self.enlisted();
+        if enlisted.directories.contains(directory) {
+            return Ok(());
+        }
         let device = file.metadata()?.dev();
-        let mut volumes = self.0.lock().expect("no panic while held");
-        if volumes.iter().all(|volume| volume.device != device) {
+        if enlisted.volumes.iter().all(|volume| volume.device != device) {
             let whole = if is_trusted(file) {
-                Some(File::open(directory)?)
+                Some(Arc::new(File::open(directory)?))
             } else {
                 None
             };
-            volumes.push(Volume { device, whole });
+            enlisted.volumes.push(Volume { device, whole });
         }
+        enlisted.directories.insert(directory.to_owned());
         Ok(())
+    }
+
+    fn enlisted(&self) -> MutexGuard<'_, Enlisted> {
+        self.0.lock().expect("no panic while held")
     }
 
     /// Makes files durable that were enlisted. After an error nothing is known about any of them.
     pub(crate) fn sync_files(&self, files: &[(u64, &Path)]) -> io::Result<()> {
-        let volumes = self.0.lock().expect("no panic while held");
         let mut single: Vec<PathBuf> = Vec::new();
-        let mut whole: Vec<u64> = Vec::new();
-        for &(device, path) in files {
-            match volumes.iter().find(|volume| volume.device == device) {
-                Some(Volume { whole: Some(_), .. }) if whole.contains(&device) => {}
-                Some(Volume {
-                    whole: Some(descriptor),
-                    ..
-                }) => {
-                    sync_whole(descriptor)?;
-                    whole.push(device);
+        let mut whole: BTreeMap<u64, Arc<File>> = BTreeMap::new();
+        {
+            let volumes = &self.enlisted().volumes;
+            for &(device, path) in files {
+                let volume = volumes.iter().find(|volume| volume.device == device);
+                match volume.and_then(|volume| volume.whole.as_ref()) {
+                    Some(descriptor) => drop(whole.entry(device).or_insert_with(|| Arc::clone(descriptor))),
+                    None => single.push(path.to_owned()),
                 }
-                _ => single.push(path.to_owned()),
             }
         }
+        // Nobody waits for this with the next file.
+        whole.values().try_for_each(|descriptor| sync_whole(descriptor))?;
         in_parallel(&single, |path| File::open(path)?.sync_all())
     }
 }
@@ -134,7 +148,7 @@ mod tests {
             volumes.enlist(&File::create(path).unwrap(), dir.path()).unwrap();
         }
         let device = std::fs::metadata(dir.path()).unwrap().dev();
-        assert_eq!(volumes.0.lock().unwrap().len(), 1);
+        assert_eq!(volumes.enlisted().volumes.len(), 1);
         let on = |device: u64| paths.iter().map(|path| (device, path.as_path())).collect::<Vec<_>>();
         volumes.sync_files(&on(device)).unwrap();
         volumes.sync_files(&on(device + 1)).unwrap();
