@@ -47,29 +47,28 @@ impl ToDisk {
     /// Appends the disk form of the next piece to `out`. After `Err`, `out` has unfinished business in it: what the caller
     /// had before the call is still good, and the piece has to be written verbatim, behind [`Self::held_back`].
     pub(crate) fn turn(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<(), Bare> {
+        out.reserve(piece.len() + 1);
         let mut rest = piece;
-        let mut after_cr = self.after_cr;
-        while let Some(&first) = rest.first() {
-            if after_cr {
-                if first != b'\n' {
-                    return Err(Bare);
-                }
-                out.push(b'\n');
-                rest = &rest[1..];
-                after_cr = false;
-                continue;
-            }
-            let end = memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
-            out.extend_from_slice(&rest[..end]);
-            match rest.get(end) {
-                None => break,
-                Some(b'\n') => return Err(Bare),
-                Some(_) => {
-                    after_cr = true;
-                    rest = &rest[end + 1..];
-                }
-            }
+        if self.after_cr && !rest.is_empty() {
+            rest = rest.strip_prefix(b"\n").ok_or(Bare)?;
+            out.push(b'\n');
         }
+        let mut after_cr = self.after_cr && piece.is_empty();
+        while let Some(end) = memchr2(b'\r', b'\n', rest) {
+            out.extend_from_slice(&rest[..end]);
+            rest = match &rest[end..] {
+                [b'\r', b'\n', rest @ ..] => {
+                    out.push(b'\n');
+                    rest
+                }
+                [b'\r'] => {
+                    after_cr = true;
+                    &[]
+                }
+                _ => return Err(Bare),
+            };
+        }
+        out.extend_from_slice(rest);
         self.after_cr = after_cr;
         Ok(())
     }
