@@ -1,5 +1,9 @@
-//! Backup, restore and migrate, killed by SIGKILL at random moments and run again at once: all is there, once.
+//! Backup, restore, migrate, import and export, killed by SIGKILL at random moments and run again at once: all is there, once.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::time::Duration;
 
 use crate::changes::Writer;
@@ -83,6 +87,16 @@ impl Jobs {
         self.end(name);
     }
 
+    /// The account as files, by way of its archive.
+    fn exported(&self, format: &str) -> PathBuf {
+        let to = self.scene.world.home().join(format!("Exported-{format}"));
+        assert_eq!(self.scene.world.run(&["backup"]).exit, 0);
+        let run = ["export", "personal", "--format", format, "--to", &to.to_string_lossy()];
+        let run = self.scene.world.run(&run);
+        assert_eq!(run.exit, 0, "{run:#?}");
+        to
+    }
+
     fn end(&self, what: &str) {
         say(&format!(
             "kills: {what}: {ROUNDS} rounds, {} of them in mid-run; none lost, none doubled",
@@ -138,4 +152,118 @@ fn killed_while_migrating() {
     it.fill_fresh_accounts("kill-migrate", |to| {
         ["migrate", "personal", to].map(str::to_owned).to_vec()
     });
+}
+
+#[test]
+fn killed_while_importing() {
+    let Some(dovecot) = Dovecot::shared() else { return };
+    let mut it = Jobs::new(dovecot, "kill-import", 314);
+    let files = it.exported("mbox");
+    it.fill_fresh_accounts("kill-import", |to| {
+        ["import", &files.to_string_lossy(), "--to", to]
+            .map(str::to_owned)
+            .to_vec()
+    });
+}
+
+/// What is written by path, relative to where it was exported to.
+fn written(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(&directory).into_iter().flatten() {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                open.push(path);
+            } else if let Ok(bytes) = fs::read(&path) {
+                // Else it got another name just now.
+                let name = path.strip_prefix(root).expect("below the root").to_owned();
+                found.insert(name, bytes);
+            }
+        }
+    }
+    found
+}
+
+/// Kills a program when that is so, or as it ends; whether it was still at work.
+fn kill_when(mut child: Child, is_time: impl Fn() -> bool) -> bool {
+    let over = loop {
+        let over = child.try_wait().expect("a child").is_some();
+        if over || is_time() {
+            break over;
+        }
+    };
+    child.kill().expect("SIGKILL");
+    child.wait().expect("a child");
+    !over
+}
+
+fn size(files: &BTreeMap<PathBuf, Vec<u8>>) -> usize {
+    files.values().map(Vec::len).sum()
+}
+
+/// What has its name is whole. What is unfinished goes with the next export; one that finds finished files refuses to mix
+/// with them, and wants another directory.
+#[test]
+fn killed_while_exporting() {
+    let Some(dovecot) = Dovecot::shared() else { return };
+    let mut it = Jobs::new(dovecot, "kill-export", 315);
+    for format in ["mbox", "eml"] {
+        let root = it.exported(format);
+        let whole = written(&root);
+        for round in 0..ROUNDS / 2 {
+            let when = format!("{format}, round {round}");
+            let [first, second] = ["first", "second"].map(|nth| root.with_extension(format!("{round}-{nth}")));
+            let [to, other] = [&first, &second].map(|path| path.to_string_lossy());
+            let arguments = ["export", "personal", "--format", format, "--to", &to];
+            // A random part of what is to be written is there.
+            let enough = it.chance.below(size(&whole));
+            let child = it.scene.world.spawn(&arguments);
+            it.killed += usize::from(kill_when(child, || size(&written(&first)) > enough));
+            for (name, bytes) in written(&first) {
+                let is_partial = name.extension().is_some_and(|ending| ending == "partial");
+                assert!(
+                    is_partial || whole.get(&name) == Some(&bytes),
+                    "{when}: {name:?} is not whole"
+                );
+            }
+            let again = it.scene.world.run(&arguments);
+            assert!([0, 2].contains(&again.exit), "{when}: {again:#?}");
+            let anew = again.exit == 2;
+            if anew {
+                let run = it
+                    .scene
+                    .world
+                    .run(&["export", "personal", "--format", format, "--to", &other]);
+                assert_eq!(run.exit, 0, "{when}: {run:#?}");
+            }
+            let there = written(if anew { &second } else { &first });
+            assert!(there == whole, "{when}: all of it, and nothing besides");
+        }
+    }
+    it.end("export");
+}
+
+/// What it was writing when it died stays in a `tmp` for 36 hours, as in any Maildir.
+#[test]
+fn killed_while_importing_into_a_maildir() {
+    let Some(dovecot) = Dovecot::shared() else { return };
+    let mut it = Jobs::new(dovecot, "kill-import-dir", 316);
+    let files = it.exported("eml").to_string_lossy().into_owned();
+    let wanted = it.scene.server.look();
+    for round in 0..ROUNDS {
+        let to = it.scene.world.home().join(format!("Imported{round}"));
+        let arguments = ["import", &files, "--to", &to.to_string_lossy()];
+        let enough = it.chance.below(wanted.len());
+        let child = it.scene.world.spawn(&arguments);
+        it.killed += usize::from(kill_when(child, || written(&to).len() > enough));
+        let again = it.scene.world.run(&arguments);
+        assert_eq!(again.exit, 0, "round {round}: {again:#?}");
+        same(
+            &wanted,
+            &look_at_disk(&to, Layout::Nested),
+            &format!("import, round {round}"),
+        );
+    }
+    it.end("import into a Maildir");
 }
