@@ -40,7 +40,7 @@ use crate::execute::{self, Outcome, Scene, Spell};
 use crate::model::{Bounds, MailboxId, MailboxPath, Role, Side};
 use crate::pace::Pace;
 use crate::plan::{self, Adoption, Input, Limits, Plan, Policy};
-use crate::state::{ProblemKey, State, now};
+use crate::state::{ProblemKey, ProblemRow, State, now};
 use crate::store::{Stop, Store};
 
 use again::Tried;
@@ -206,12 +206,33 @@ fn input(job: &Job<'_>, seen: &mut Observation) -> Result<Input> {
     })
 }
 
-/// What could not be read is a problem of its mailbox.
+/// What could not be read is a problem of its mailbox. It is looked at in each run, but what is as it was and waits for its
+/// next try is only listed.
 fn note_failures(job: &Job<'_>, seen: &Observation, finished: &mut Finished) -> Result<()> {
     for side in Side::BOTH {
-        job.state.settle_account(side)?;
+        let same = seen
+            .failures
+            .iter()
+            .filter(|(key, _)| *key == ProblemKey::Account(side));
+        let same: Vec<&str> = same.map(|(_, failure)| &*failure.what).collect();
+        job.state.settle_account(side, &same)?;
+    }
+    let known = job.state.problems()?;
+    // A mailbox that is no more, or no more in scope, has no problems.
+    for row in known
+        .iter()
+        .filter(|row| row.id.is_none() && seen.settled[row.side as usize])
+    {
+        let is_nowhere = |mailbox: &MailboxId| seen.names.get(mailbox).is_none_or(|names| names.raw == [None, None]);
+        if let Some(mailbox) = row.mailbox_id.filter(is_nowhere) {
+            job.state.settle_mailbox(mailbox, row.side)?;
+        }
     }
     for (key, failure) in &seen.failures {
+        let waits = |row: &ProblemRow| row.what == failure.what && row.next.is_none_or(|next| next > now());
+        if known.iter().any(|row| row.is(*key, &failure.what) && waits(row)) {
+            continue;
+        }
         if failure.retry != Retry::Now {
             job.state.add_problem(*key, failure)?;
         }

@@ -80,9 +80,15 @@ pub(super) fn refused(failure: Failure, reply: &Reply) -> Failure {
     Failure { retry, kind, ..failure }
 }
 
-/// What a refusal means for the exit code.
+/// What a refusal means for the exit code. Dovecot says LIMIT of a message that is too large, and SERVERBUG of a mailbox that
+/// its disk does not let it open: that is waited for, but somebody has to know.
 pub(super) fn kind(reply: &Reply) -> Kind {
-    if passes(reply) { Kind::Temporary } else { Kind::Partial }
+    let is_lasting = reply.code.is("LIMIT") || reply.code.is("SERVERBUG");
+    if passes(reply) && !is_lasting {
+        Kind::Temporary
+    } else {
+        Kind::Partial
+    }
 }
 
 /// Whether a refused message will be refused again: a code says so, or words of servers that send none. Cyrus: "Message
@@ -145,6 +151,22 @@ mod tests {
             ("[PRIVACYREQUIRED] no", Kind::Config),
         ] {
             assert_eq!(login_refused(&no(text), "login").kind, kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_refusal_means_for_the_exit_code() {
+        for (text, kind) in [
+            ("[UNAVAILABLE] no database", Kind::Temporary),
+            ("[THROTTLED] slow down", Kind::Temporary),
+            ("[INUSE] locked", Kind::Temporary),
+            ("Server Busy", Kind::Temporary),
+            ("[LIMIT] Message too large", Kind::Partial),
+            ("[SERVERBUG] Internal error occurred", Kind::Partial),
+            ("[NOPERM] no", Kind::Partial),
+            ("no", Kind::Partial),
+        ] {
+            assert_eq!(super::kind(&no(text)), kind, "{text}");
         }
     }
 

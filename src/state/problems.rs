@@ -170,13 +170,15 @@ impl State {
         self.execute("DELETE FROM problem WHERE key=?", [key]).map(drop)
     }
 
-    /// The side could be listed: problems with the account as a whole are over.
-    pub fn settle_account(&self, side: Side) -> Result<()> {
-        self.execute(
-            "DELETE FROM problem WHERE mailbox IS NULL AND side=? AND key<>?",
-            (side as u8, RUN),
-        )
-        .map(drop)
+    /// The side could be listed: problems with the account as a whole are over, but for those that are still the `same`.
+    pub fn settle_account(&self, side: Side, same: &[&str]) -> Result<()> {
+        let rows = self.problems()?.into_iter();
+        let over = rows.filter(|row| !row.ended_run && (row.mailbox_id, row.side) == (None, side));
+        for row in over.filter(|row| !same.contains(&&*row.what)) {
+            let key = format!("{side}/{}", row.what);
+            self.execute("DELETE FROM problem WHERE key=?", [key])?;
+        }
+        Ok(())
     }
 
     /// A run came to its end.

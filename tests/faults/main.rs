@@ -6,6 +6,7 @@
 
 #[cfg(target_os = "linux")]
 mod disk;
+mod lies;
 mod manners;
 mod outages;
 #[cfg(target_os = "linux")]

@@ -263,6 +263,11 @@ impl Scene {
         self.step += 1;
     }
 
+    /// What comes next is changed in other ways.
+    pub(crate) fn next_step(&mut self) {
+        self.step += 1;
+    }
+
     /// A further run sends nothing that changes the server.
     pub(crate) fn assert_idle(&self, title: &str) {
         self.server.clear();
