@@ -110,6 +110,8 @@ impl Stage {
             run(&self.world, Run::calm(policy))?;
         }
         let writes = self.world.writes();
+        // Both sides tell all that they hold, and the books have to agree with it.
+        self.world.state.forget_listings().expect("a database");
         let last = run(&self.world, Run::calm(policy))?.finished.plan;
         let acts = last
             .steps
