@@ -6,7 +6,7 @@ use super::{Finished, courtesy, footing, history};
 use crate::account::Account;
 use crate::error::{Failure, Kind, Reach, Result};
 use crate::maildir::index::FileIndex;
-use crate::model::{Beyond, Id, IdSet, MailboxId, Side};
+use crate::model::{Beyond, Called, Id, IdSet, MailboxId, Side};
 use crate::plan::{Action, Guard, Held, Plan};
 use crate::report::{AccountReport, Counts, HeldBack, PlanLine, Problem};
 use crate::state::{ProblemRow, State, now};
@@ -37,12 +37,13 @@ pub(super) fn fill(
         finished.outcome.counts
     };
     report.paired = finished.outcome.paired + if dry_run { planned_pairs(&finished.plan) } else { 0 };
+    let sides = Side::BOTH.map(|side| report.called(side));
     report.plan = finished
         .plan
         .steps
         .iter()
         .filter(|step| is_shown(&step.action))
-        .map(line)
+        .map(|step| line(step, &sides))
         .collect();
     report.held_back = finished.plan.held.iter().map(|held| held_back(held, voice)).collect();
     // What ended an earlier run is that run's story; this one tells its own.
@@ -160,7 +161,7 @@ fn planned_pairs(plan: &Plan) -> u64 {
         .sum()
 }
 
-fn line(step: &crate::plan::Step) -> PlanLine {
+fn line(step: &crate::plan::Step, sides: &[Called; 2]) -> PlanLine {
     let (mailbox, to) = match &step.action {
         Action::Move { from_path, .. } | Action::CopyWithin { from_path, .. } => (from_path, Some(&step.path)),
         Action::RenameMailbox { to, .. } => (&step.path, Some(to)),
@@ -173,7 +174,7 @@ fn line(step: &crate::plan::Step) -> PlanLine {
         to: to.map(ToString::to_string),
         count: step.action.count(),
         why: step.why.to_owned(),
-        text: step.to_string(),
+        text: step.sentence(sides),
     }
 }
 

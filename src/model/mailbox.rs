@@ -34,6 +34,33 @@ impl Side {
     }
 }
 
+/// What a side is called in sentences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Called {
+    /// As in "copied to the server".
+    pub the: String,
+    /// As in "new on the server", "new in the Maildir".
+    pub on: String,
+}
+
+impl Called {
+    /// The sides as the planner calls them.
+    pub fn sides() -> [Self; 2] {
+        Side::BOTH.map(|side| Self {
+            the: format!("the {side}"),
+            on: format!("on the {side}"),
+        })
+    }
+
+    /// A reason in which the left and the right are called so.
+    pub fn reworded(why: &str, sides: &[Self; 2]) -> String {
+        let own = Self::sides();
+        own.iter().zip(sides).fold(why.to_owned(), |why, (own, called)| {
+            why.replace(&own.on, &called.on).replace(&own.the, &called.the)
+        })
+    }
+}
+
 impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -11,7 +11,7 @@ pub mod uidset;
 pub use bounds::{Beyond, Bounds};
 pub use changes::{Checkpoint, Listed, News, Seen, Since, Status, Survey, Token};
 pub use flags::{Flags, Keyword, System};
-pub use mailbox::{Mailbox, MailboxId, MailboxIdentity, MailboxPath, RawName, Role, Side};
+pub use mailbox::{Called, Mailbox, MailboxId, MailboxIdentity, MailboxPath, RawName, Role, Side};
 pub use message::{ContentDigest, Envelope, EnvelopeKey, HeaderDigest, Id, Identity, InternalDate, Known, ObjectId};
 pub use pair::{Gone, Half, Pair, PairId};
 pub use uidset::IdSet;

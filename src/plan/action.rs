@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::guard::Held;
 use super::pair::Match;
-use crate::model::{Beyond, ContentDigest, Flags, Gone, Id, IdSet, MailboxId, MailboxPath, PairId, Side};
+use crate::model::{Beyond, Called, ContentDigest, Flags, Gone, Id, IdSet, MailboxId, MailboxPath, PairId, Side};
 
 /// What to do, in the order in which to do it, and what was held back.
 #[derive(Clone, Debug, Default)]
@@ -293,43 +293,50 @@ impl Action {
     }
 }
 
+impl Step {
+    /// `copy 3 messages to the Maildir in INBOX: new on the server`: what the sides are called is the caller's.
+    pub fn sentence(&self, sides: &[Called; 2]) -> String {
+        let (path, count) = (&self.path, self.action.count());
+        let the = |side: &Side| &sides[*side as usize].the;
+        let on_the = |side: &Side| &sides[*side as usize].on;
+        let messages = if count == 1 { "message" } else { "messages" };
+        let what = match &self.action {
+            Action::RenameMailbox { on, to } => format!("rename {path} to {to} {}", on_the(on)),
+            Action::AgreeName { to } => format!("note that the mailbox is called {to}"),
+            Action::CreateMailbox { on } => format!("create {path} {}", on_the(on)),
+            Action::DeleteMailbox { on } => format!("delete {path} {}", on_the(on)),
+            Action::ForgetMailbox => format!("forget {path}"),
+            Action::Pair { .. } => format!("pair {count} {messages} in {path}"),
+            Action::Copy { to, .. } => format!("copy {count} {messages} to {} in {path}", the(to)),
+            Action::CopyWithin { on, from_path, .. } => {
+                format!("copy {count} {messages} {} from {from_path} to {path}", on_the(on))
+            }
+            Action::Move { on, from_path, .. } => {
+                format!("move {count} {messages} {} from {from_path} to {path}", on_the(on))
+            }
+            Action::SetFlags { on, add, remove, .. } => {
+                let add = add.names().map(|name| format!(" +{name}"));
+                let changes: String = add.chain(remove.names().map(|name| format!(" -{name}"))).collect();
+                format!("flag {count} {messages} {} in {path}{changes}", on_the(on))
+            }
+            Action::Agree { .. } => format!("note the flags of {count} {messages} in {path}"),
+            Action::Remove { on, .. } => format!("remove {count} {messages} {} in {path}", on_the(on)),
+            Action::Forget { .. } => format!("forget {count} {messages} in {path}"),
+            Action::KeepNew { of, .. } => format!("leave {count} new {messages} {} in {path}", on_the(of)),
+            Action::LeaveOut { of, .. } => format!("leave out {count} {messages} {} in {path}", on_the(of)),
+            Action::KeepFlags { of, .. } => format!("leave flags of {count} {messages} {} in {path}", on_the(of)),
+            Action::KeepRemoval {
+                of, gone: Gone::Held, ..
+            } => format!("hold {count} {messages} that {} lost in {path}", the(of)),
+            Action::KeepRemoval { of, .. } => format!("keep {count} {messages} that {} lost in {path}", the(of)),
+        };
+        format!("{what}: {}", Called::reworded(self.why, sides))
+    }
+}
+
 impl fmt::Display for Step {
     /// `copy 3 messages to the left in INBOX: new on the right`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (path, count) = (&self.path, self.action.count());
-        let messages = if count == 1 { "message" } else { "messages" };
-        match &self.action {
-            Action::RenameMailbox { on, to } => write!(f, "rename {path} to {to} on the {on}")?,
-            Action::AgreeName { to } => write!(f, "note that the mailbox is called {to}")?,
-            Action::CreateMailbox { on } => write!(f, "create {path} on the {on}")?,
-            Action::DeleteMailbox { on } => write!(f, "delete {path} on the {on}")?,
-            Action::ForgetMailbox => write!(f, "forget {path}")?,
-            Action::Pair { .. } => write!(f, "pair {count} {messages} in {path}")?,
-            Action::Copy { to, .. } => write!(f, "copy {count} {messages} to the {to} in {path}")?,
-            Action::CopyWithin { on, from_path, .. } => {
-                write!(f, "copy {count} {messages} on the {on} from {from_path} to {path}")?;
-            }
-            Action::Move { on, from_path, .. } => {
-                write!(f, "move {count} {messages} on the {on} from {from_path} to {path}")?;
-            }
-            Action::SetFlags { on, add, remove, .. } => {
-                write!(f, "flag {count} {messages} on the {on} in {path}")?;
-                add.names().try_for_each(|name| write!(f, " +{name}"))?;
-                remove.names().try_for_each(|name| write!(f, " -{name}"))?;
-            }
-            Action::Agree { .. } => write!(f, "note the flags of {count} {messages} in {path}")?,
-            Action::Remove { on, .. } => write!(f, "remove {count} {messages} on the {on} in {path}")?,
-            Action::Forget { .. } => write!(f, "forget {count} {messages} in {path}")?,
-            Action::KeepNew { of, .. } => write!(f, "leave {count} new {messages} on the {of} in {path}")?,
-            Action::LeaveOut { of, .. } => write!(f, "leave out {count} {messages} on the {of} in {path}")?,
-            Action::KeepFlags { of, .. } => write!(f, "leave flags of {count} {messages} on the {of} in {path}")?,
-            Action::KeepRemoval {
-                of, gone: Gone::Held, ..
-            } => {
-                write!(f, "hold {count} {messages} that the {of} lost in {path}")?;
-            }
-            Action::KeepRemoval { of, .. } => write!(f, "keep {count} {messages} that the {of} lost in {path}")?,
-        }
-        write!(f, ": {}", self.why)
+        f.write_str(&self.sentence(&Called::sides()))
     }
 }

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::json::{Run, time};
-use super::text::{Style, Verbosity};
+use super::text::{Style, Verbosity, called};
 use super::words::{bytes, local, plural};
 use super::{AccountReport, LastRun};
-use crate::model::Side;
+use crate::model::{Called, Side};
 
 /// A past run and what it did.
 #[derive(Clone, Debug)]
@@ -121,23 +121,26 @@ pub(super) fn log(account: &AccountReport, style: Style) -> String {
         let head = style.bold(&format!("{} #{}", line.run.command, line.run.run));
         let _ = writeln!(out, "{head}  {begun}  {end}");
         let each = line.asked_for || style.verbosity == Verbosity::Verbose;
-        line.done
-            .iter()
-            .for_each(|done| show(&mut out, &|side| side_in(account, &line.run, side), done, each));
+        let sides = sides(account, &line.run);
+        for done in &line.done {
+            // What was restored, and where to, is told by the deed itself.
+            let on = done.on.filter(|_| line.run.command != "restore");
+            show(&mut out, &sides, on, done, each);
+        }
     }
     out
 }
 
-/// What people call a side of that run; `None`: what was done names it.
-fn side_in(account: &AccountReport, run: &LastRun, side: Side) -> Option<String> {
-    match (run.command.as_str(), side) {
-        ("restore", _) => None,
-        ("backup" | "prune", Side::Left) => Some("archive".to_owned()),
-        _ => Some(account.side(side)),
+/// What people call the sides of that run.
+fn sides(account: &AccountReport, run: &LastRun) -> [Called; 2] {
+    match run.command.as_str() {
+        "restore" => ["archive", "restored"].map(called),
+        "backup" | "prune" => ["archive", "server"].map(called),
+        _ => Side::BOTH.map(|side| account.called(side)),
     }
 }
 
-fn show(out: &mut String, name_of: &dyn Fn(Side) -> Option<String>, done: &DoneLine, each: bool) {
+fn show(out: &mut String, sides: &[Called; 2], on: Option<Side>, done: &DoneLine, each: bool) {
     let DoneLine {
         action,
         mailbox,
@@ -151,12 +154,9 @@ fn show(out: &mut String, name_of: &dyn Fn(Side) -> Option<String>, done: &DoneL
     } else {
         format!(" {messages}")
     };
-    let on = done
-        .on
-        .and_then(name_of)
-        .map(|name| format!(" on the {name}"))
-        .unwrap_or_default();
+    let on = on.map_or_else(String::new, |side| format!(" {}", sides[side as usize].on));
     let to = done.to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
+    let why = Called::reworded(why, sides);
     let _ = writeln!(out, "  {action}{what}{on}: {mailbox}{to} ({why})");
     if !each {
         return;
@@ -233,8 +233,8 @@ mod tests {
             text.lines().skip(1).map(str::to_owned).collect()
         };
         let short = [
-            "  create-mailbox on the server: Work (moved on the left)",
-            "  move 3 messages on the server: INBOX to Work (moved on the left)",
+            "  create-mailbox on the server: Work (moved in the Maildir)",
+            "  move 3 messages on the server: INBOX to Work (moved in the Maildir)",
         ];
         assert_eq!(lines(false), short);
         assert_eq!(
@@ -245,7 +245,7 @@ mod tests {
         restored.runs[0].run.command = "restore".into();
         let text = Report::new(Job::Log, vec![restored]).output(Style::default());
         let last = text.lines().last();
-        assert_eq!(last, Some("  move 3 messages: INBOX to Work (moved on the left)"));
+        assert_eq!(last, Some("  move 3 messages: INBOX to Work (moved in the archive)"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 use serde_json::Value;
 
 use super::*;
+use crate::model::{IdSet, MailboxId, MailboxPath};
+use crate::plan::{Action, Step};
 
 fn failure(kind: Kind) -> Failure {
     Failure::account(kind, "it broke").hint("mend it")
@@ -334,4 +336,41 @@ held back: a: not copied to the server: 40 messages in Old (much of this Maildir
   homing sync a --push sends them
 ";
     assert_eq!(Report::new(Job::Sync, vec![account]).complaints(NORMAL), text);
+}
+
+#[test]
+fn what_sides_are_called_in_a_plan() {
+    let step = Step {
+        mailbox: MailboxId(1),
+        path: MailboxPath::parse("Work").unwrap(),
+        action: Action::Copy {
+            to: Side::Left,
+            ids: IdSet::range(1..=3),
+            meet: Vec::new(),
+        },
+        why: "moved here on the right, gone on the left: the move wins",
+    };
+    let [the_left, on_the_left] = ["to the left in Work", "gone on the left"];
+    assert!(step.to_string().contains(the_left) && step.to_string().contains(on_the_left));
+    for (sides, said) in [
+        (
+            None,
+            "to the Maildir in Work: moved here on the server, gone in the Maildir: the move wins",
+        ),
+        (
+            Some(["archive", "server"]),
+            "to the archive in Work: moved here on the server, gone in the archive: the move wins",
+        ),
+        (
+            Some(["old", "new"]),
+            "to old in Work: moved here on new, gone on old: the move wins",
+        ),
+    ] {
+        let account = AccountReport {
+            sides: sides.map(|sides| sides.map(str::to_owned)),
+            ..AccountReport::default()
+        };
+        let called = Side::BOTH.map(|side| account.called(side));
+        assert_eq!(step.sentence(&called), format!("copy 3 messages {said}"));
+    }
 }

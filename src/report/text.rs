@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::words::{bytes, grouped, local, plural};
 use super::{AccountReport, Counts, HeldBack, Job, LastRun, Migration, Problem, Report, archive};
-use crate::model::{Beyond, Side};
+use crate::model::{Beyond, Called, Side};
 use crate::store::Wire;
 
 /// How much is said.
@@ -287,6 +287,32 @@ impl AccountReport {
             .as_ref()
             .map_or(usual, |sides| &sides[side as usize])
             .to_owned()
+    }
+}
+
+impl AccountReport {
+    /// What people call a side in sentences.
+    pub(crate) fn called(&self, side: Side) -> Called {
+        called(&self.side(side))
+    }
+}
+
+/// A name of [`AccountReport::sides`] in sentences; an account's name has no article.
+pub(super) fn called(name: &str) -> Called {
+    let (article, preposition) = match name {
+        "Maildir" | "archive" | "export" | "files" => ("the ", "in"),
+        "server" => ("the ", "on"),
+        "restored" => {
+            return Called {
+                the: "what is restored".into(),
+                on: "in what is restored".into(),
+            };
+        }
+        _ => ("", "on"),
+    };
+    Called {
+        the: format!("{article}{name}"),
+        on: format!("{preposition} {article}{name}"),
     }
 }
 
