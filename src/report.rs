@@ -12,6 +12,7 @@ mod log;
 mod migration;
 mod page;
 mod sheet;
+mod sides;
 mod text;
 mod words;
 

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::json::{Run, time};
-use super::text::{Style, Verbosity, called};
+use super::sides::called;
+use super::text::{Style, Verbosity};
 use super::words::{bytes, local, plural};
 use super::{AccountReport, LastRun};
 use crate::model::{Called, Side};

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::words::{bytes, grouped, local, plural};
 use super::{AccountReport, Counts, HeldBack, Job, LastRun, Migration, Problem, Report, archive};
-use crate::model::{Beyond, Called, Side};
+use crate::model::{Beyond, Side};
 use crate::store::Wire;
 
 /// How much is said.
@@ -274,46 +274,6 @@ fn side_summary(side: &str, counts: Counts) -> Option<String> {
     )
     .collect();
     (!parts.is_empty()).then(|| format!("{side}: {}", parts.join(", ")))
-}
-
-impl AccountReport {
-    /// What people call a side.
-    pub(super) fn side(&self, side: Side) -> String {
-        let usual = match side {
-            Side::Left => "Maildir",
-            Side::Right => "server",
-        };
-        self.sides
-            .as_ref()
-            .map_or(usual, |sides| &sides[side as usize])
-            .to_owned()
-    }
-}
-
-impl AccountReport {
-    /// What people call a side in sentences.
-    pub(crate) fn called(&self, side: Side) -> Called {
-        called(&self.side(side))
-    }
-}
-
-/// A name of [`AccountReport::sides`] in sentences; an account's name has no article.
-pub(super) fn called(name: &str) -> Called {
-    let (article, preposition) = match name {
-        "Maildir" | "archive" | "export" | "files" => ("the ", "in"),
-        "server" => ("the ", "on"),
-        "restored" => {
-            return Called {
-                the: "what is restored".into(),
-                on: "in what is restored".into(),
-            };
-        }
-        _ => ("", "on"),
-    };
-    Called {
-        the: format!("{article}{name}"),
-        on: format!("{preposition} {article}{name}"),
-    }
 }
 
 /// The verdict: the mailboxes about which there is something to say (all of them with `-v`), and the sentence.
