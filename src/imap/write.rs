@@ -135,8 +135,8 @@ impl Work {
 impl Task for Work {
     fn weight(&self) -> u64 {
         match self {
-            // What waits is held in memory, so size counts.
-            Self::Upload(upload) => 8 + upload.size() / 4096,
+            // What waits is held in memory, so size counts: about 1 MB of small messages waits, or one that is larger.
+            Self::Upload(upload) => 8 + upload.size() / 1024,
             // A mailbox is opened, and answers are waited for: five of them are worth another connection.
             Self::Change(_, change) => 50 + change.left().len() / 100,
             Self::Tree(_) => 5,
