@@ -85,7 +85,12 @@ impl Draft {
 
     /// Completes the file and puts it into the batch.
     fn complete(&mut self, identity: &Identity) -> Result<Landing> {
-        let keywords = self.shared.keywords_for(&self.place, &self.flags)?;
+        // Most have none, and then it does not matter what the letters of this mailbox mean.
+        let keywords = if self.flags.keywords().is_empty() {
+            Arc::default()
+        } else {
+            self.shared.keywords_for(&self.place, &self.flags)?
+        };
         let letters = keywords.letters(&self.flags);
         let (part, info) = place_and_info(&letters, self.shared.separator);
         let flags = keywords.flags(&FileName {
