@@ -53,6 +53,9 @@ pub(super) fn find_kin(
         if search.is_on() {
             search.by_what_was_sent()?;
         }
+        if search.is_on() {
+            search.by_exchange()?;
+        }
         census.kin.append(&mut search.kin);
     }
     Ok(())
@@ -247,6 +250,28 @@ impl<'a> Search<'a> {
                 (yes, no) = (yes + arrived, no + others);
             }
             if yes > no && self.free.contains(&seen) {
+                self.found(row, seen);
+            }
+        }
+        Ok(())
+    }
+
+    /// A mailbox that holds nothing proves nothing. But where it looks like the one that has the name of a mailbox found
+    /// elsewhere, the two have changed names.
+    fn by_exchange(&mut self) -> Result<()> {
+        let side = self.side;
+        let is_vacated = |nth: usize| {
+            let mut moved = self.kin.iter().filter(|kin| kin.side == side);
+            moved.any(|kin| {
+                self.place(kin.row)
+                    .is_some_and(|place| place.raw == self.listed[nth].raw)
+            })
+        };
+        let mut found = self.proposed();
+        found.retain(|&(_, seen)| is_vacated(seen));
+        for (row, seen) in found {
+            let holds_nothing = self.job.state.some_pairs(self.rows[row].id, side, 1)?.is_empty();
+            if holds_nothing && self.free.contains(&seen) {
                 self.found(row, seen);
             }
         }

@@ -203,7 +203,7 @@ impl Executor<'_> {
     fn book_removals(&mut self, on: Side, batch: &mut Batch, done: Done) -> Result<()> {
         let state = self.scene.state;
         match done {
-            Done::Removed(ids) | Done::Gone(ids) => {
+            Done::Removed(ids) => {
                 for id in ids.iter().filter(|&id| batch.open.contains(id)) {
                     if let Some(pair) = batch.pairs.get(&id) {
                         state.drop_pair(*pair)?;
@@ -213,6 +213,12 @@ impl Executor<'_> {
                     self.did(&batch.deed, batch.leaving.get(&id))?;
                     (self.scene.advance)(1);
                 }
+                batch.open = batch.open.difference(&ids);
+            }
+            Done::Gone(ids) => {
+                // Somebody was faster; or it is elsewhere by now, with its mailbox, and goes when that is found.
+                self.removals_remain(on, batch, &ids)?;
+                self.look_again(batch.mailbox, on)?;
                 batch.open = batch.open.difference(&ids);
             }
             Done::Differs(ids) => {
@@ -249,12 +255,23 @@ impl Executor<'_> {
             // A mailbox that still holds something is not deleted in this run.
             self.blocked.insert(batch.mailbox);
         }
+        self.removals_remain(on, batch, ids)
+    }
+
+    /// What is gone on the other side stays so in the books.
+    fn removals_remain(&self, on: Side, batch: &Batch, ids: &IdSet) -> Result<()> {
         for id in ids.iter() {
             if let Some(pair) = batch.pairs.get(&id) {
                 self.scene.state.set_gone(*pair, on.other(), Gone::Pending)?;
             }
         }
         Ok(())
+    }
+
+    /// What a side answered does not fit what it was seen to hold: the next look at the mailbox is a full one.
+    pub(super) fn look_again(&mut self, mailbox: MailboxId, on: Side) -> Result<()> {
+        self.outcome.tainted.insert((mailbox, on));
+        self.scene.state.forget_listing(mailbox, on)
     }
 
     /// Makes or deletes mailboxes, on both sides at once.

@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Reach, Result, Retry};
-use crate::model::{Envelope, Gone, Id, IdSet, Mailbox, MailboxId, MailboxPath, RawName, Role, Side};
+use crate::model::{Envelope, Gone, Id, IdSet, Listed, Mailbox, MailboxId, MailboxPath, RawName, Role, Side};
 use crate::pace::Pace;
 use crate::plan::{Action, Phase, Plan, Policy, Step};
 use crate::report::Counts;
@@ -154,9 +154,11 @@ impl Executor<'_> {
         for (phase, to) in [(Phase::CopyLeft, Side::Left), (Phase::CopyRight, Side::Right)] {
             self.copy(steps(phase), to)?;
             self.look_at_sent(to)?;
+            self.look_where_it_went(steps(phase))?;
         }
         self.copy_within(steps(Phase::CopyWithin))?;
         self.move_messages(steps(Phase::Move))?;
+        self.look_where_it_went(steps(Phase::CopyWithin).chain(steps(Phase::Move)))?;
         let late = std::mem::take(&mut self.late);
         self.flags_and_removals(steps(Phase::Flags).chain(&late), steps(Phase::Remove))?;
         self.change_mailboxes(steps(Phase::Delete).filter(|step| !matches!(step.action, Action::ForgetMailbox)))?;
@@ -187,6 +189,33 @@ impl Executor<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A Maildir takes what it is given under a name, whatever that means by now. Where somebody gave the name to another
+    /// directory meanwhile, the next run looks at all that is in either, and finds what went astray.
+    fn look_where_it_went<'p>(&mut self, steps: impl Iterator<Item = &'p Step>) -> Result<()> {
+        let is_local = |on: &Side| self.scene.stores[*on as usize].keeps_flags();
+        let on = |step: &'p Step| Some((step.action.on().filter(is_local)?, step.mailbox));
+        let given: BTreeSet<(Side, MailboxId)> = steps.filter_map(on).collect();
+        for side in Side::BOTH {
+            if !given.iter().any(|(on, _)| *on == side) {
+                continue;
+            }
+            let listed = self.scene.stores[side as usize].survey()?.mailboxes;
+            for row in self.scene.state.mailboxes()? {
+                let Some(place) = row.places[side as usize]
+                    .as_ref()
+                    .filter(|_| given.contains(&(side, row.id)))
+                else {
+                    continue;
+                };
+                let is_it = |now: &&Listed| now.raw == place.raw && now.identity == place.identity;
+                if place.identity.is_some() && !listed.iter().any(|now| is_it(&now)) {
+                    self.look_again(row.id, side)?;
+                }
+            }
+        }
+        self.scene.state.commit()
     }
 
     /// Whether to begin nothing more.

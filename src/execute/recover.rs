@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::Names;
 use super::notes::one;
 use crate::error::Result;
-use crate::model::{Half, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
-use crate::state::{IntentKind, State, now};
+use crate::model::{Half, IdSet, Mailbox, MailboxId, MailboxIdentity, Pair, PairId, Side};
+use crate::state::{Intent, IntentKind, MailboxRow, State, now};
 use crate::store::{Delivered, IntentId, Store};
 
 /// Adopts what arrived under intents that were left open, and closes those of which nothing can be under way any
@@ -23,13 +23,10 @@ pub fn recover(state: &State, stores: [&dyn Store; 2], names: &BTreeMap<MailboxI
             .into_iter()
             .filter(|intent| intent.side == side)
             .collect();
-        let places: Vec<(IntentId, Mailbox)> = open
-            .iter()
-            .filter_map(|intent| Some((intent.id, names.get(&intent.mailbox)?.mailbox(intent.mailbox, side)?)))
-            .collect();
         if open.is_empty() {
             continue;
         }
+        let places = places(state, side, stores[side as usize], &open, names)?;
         let mut lost: BTreeMap<IntentId, IdSet> = open.iter().map(|intent| (intent.id, intent.ids.clone())).collect();
         let mailboxes: BTreeMap<IntentId, MailboxId> = open.iter().map(|intent| (intent.id, intent.mailbox)).collect();
         for found in stores[side as usize].delivered(&places)? {
@@ -44,6 +41,35 @@ pub fn recover(state: &State, stores: [&dyn Store; 2], names: &BTreeMap<MailboxI
     Ok(adopted)
 }
 
+/// Where to look for what arrived. Somebody may have renamed a mailbox of a Maildir since; what looks like it holds what we
+/// delivered there, or nothing of ours.
+fn places(
+    state: &State,
+    side: Side,
+    store: &dyn Store,
+    open: &[Intent],
+    names: &BTreeMap<MailboxId, Names>,
+) -> Result<Vec<(IntentId, Mailbox)>> {
+    let place = |intent: &Intent| Some((intent.id, names.get(&intent.mailbox)?.mailbox(intent.mailbox, side)?));
+    let mut places: Vec<_> = open.iter().filter_map(place).collect();
+    if store.keeps_flags() && !places.is_empty() {
+        let rows = state.mailboxes()?.into_iter();
+        let identity = |row: MailboxRow| Some((row.id, row.places[side as usize].as_ref()?.identity.clone()?));
+        let known: BTreeMap<MailboxId, MailboxIdentity> = rows.filter_map(identity).collect();
+        let listed = store.survey()?.mailboxes;
+        for (_, mailbox) in &mut places {
+            let known = known.get(&mailbox.id);
+            let now = listed
+                .iter()
+                .find(|listed| known.is_some() && listed.identity.as_ref() == known);
+            if let Some(now) = now {
+                mailbox.raw = now.raw.clone();
+            }
+        }
+    }
+    Ok(places)
+}
+
 /// So long, in seconds, what may have been sent stays in the journal, and for one clean run at least: a dead client's
 /// session can still be executing it (DESIGN 8a).
 const GRACE: i64 = 86_400;
@@ -52,7 +78,7 @@ fn settle(
     state: &State,
     side: Side,
     store: &dyn Store,
-    open: &[crate::state::Intent],
+    open: &[Intent],
     lost: &BTreeMap<IntentId, IdSet>,
 ) -> Result<()> {
     for intent in open {

@@ -156,9 +156,10 @@ pub(super) fn match_new(view: &View) -> Matched<'_> {
             if paired.contains(&nth) {
                 matched.rest[at].remove(id);
                 matched.resting[at].remove(id);
-            } else if !candidate.was_sent(side) {
-                if matches!(candidate, Waiting::Void(pair) if pair.half(side.other()).gone == Gone::No) {
-                    // It is not deleted over there, it is unknown: it is copied again.
+            } else {
+                let unknown = matches!(candidate, Waiting::Void(pair) if pair.half(side.other()).gone == Gone::No);
+                if unknown && !candidate.was_sent(side) {
+                    // It is not deleted over there: it is copied again. What was sent is not, but may be found elsewhere.
                     matched.rest[at].insert(id);
                 }
                 matched.alone[at].push(candidate);

@@ -172,6 +172,15 @@ impl State {
         self.execute("UPDATE place SET listed=NULL", []).map(drop)
     }
 
+    /// Has one listed in full.
+    pub fn forget_listing(&self, mailbox: MailboxId, side: Side) -> Result<()> {
+        self.execute(
+            "UPDATE place SET listed=NULL WHERE mailbox=? AND side=?",
+            (mailbox.0, side as u8),
+        )
+        .map(drop)
+    }
+
     /// Forgets the checkpoint, so that the next run reads the mailbox from scratch and pairs by content.
     pub fn drop_checkpoint(&self, mailbox: MailboxId, side: Side) -> Result<()> {
         self.execute(

@@ -5,7 +5,7 @@
 //! happened is printed, and how to repeat it. Both stores work in turn, so that a history is the same to the step each
 //! time; only `both_sides_at_once` has them work at once. A stop is a power loss: what a Maildir was not told to make
 //! durable is lost, and what a server had been sent it may still do. How much was tried is printed at the end.
-//! `plans` holds the laws of the planner by itself.
+//! `plans` holds the laws of the planner by itself, `midway` walks names that change hands during a run.
 //!
 //! `HOMING_SEED=$RANDOM HOMING_CASES=5000 cargo test --test laws` tries others, `HOMING_SECONDS=600` for so long.
 
@@ -16,6 +16,7 @@ mod memory;
 mod deeds;
 mod history;
 mod inputs;
+mod midway;
 mod mirror;
 mod plans;
 mod trial;

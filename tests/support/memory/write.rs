@@ -9,7 +9,7 @@ use homing::model::{Flags, Id, IdSet, Known, Mailbox, RawName};
 use homing::store::{Append, Done, IntentId, Outcome, Ticket, WriteJob};
 
 use super::disk::Undone;
-use super::{HUGE, Kept, Late, Memory, Message, Nature, SHARED, digest};
+use super::{Box_, HUGE, Kept, Late, Memory, Message, Nature, SHARED, digest};
 
 fn send(done: &SyncSender<Outcome>, ticket: Ticket, what: Done) {
     drop(done.send(Outcome { ticket, done: what }));
@@ -46,16 +46,6 @@ impl Memory {
     }
 
     pub(super) fn write_one(&self, job: WriteJob, done: &SyncSender<Outcome>) -> Result<()> {
-        if let WriteJob::Flags { ticket, mailbox, .. }
-        | WriteJob::Remove { ticket, mailbox, .. }
-        | WriteJob::Move { ticket, mailbox, .. }
-        | WriteJob::Copy { ticket, mailbox, .. } = &job
-            && let Some(failure) = self.another(mailbox)
-        {
-            send(done, *ticket, Done::Failed(IdSet::new(), failure));
-            send(done, *ticket, Done::Finished);
-            return Ok(());
-        }
         let ticket = match job {
             WriteJob::Append(append) => return self.append(append, done),
             WriteJob::Flags {
@@ -235,6 +225,9 @@ impl Memory {
 
     fn flag_one(&self, mailbox: &Mailbox, id: Id, add: &Flags, remove: &Flags) -> Done {
         self.inner().writes += u64::from(!(add.is_empty() && remove.is_empty()));
+        if let Some(failure) = self.another(mailbox) {
+            return Done::Failed(one(id), failure);
+        }
         let name = Self::name(mailbox);
         let seen = self.with(&name, |b| {
             let message = &mut b.messages.get_mut(&id)?.message;
@@ -270,14 +263,18 @@ impl Memory {
 
     fn remove_one(&self, mailbox: &Mailbox, known: &Known) -> Done {
         self.inner().writes += 1;
+        if let Some(failure) = self.another(mailbox) {
+            return Done::Failed(one(known.id), failure);
+        }
         if matches!(self.there(mailbox, known), There::AnotherOne) {
             return Done::Differs(one(known.id));
         }
         let name = Self::name(mailbox);
         if let Some(kept) = self.with(&name, |b| b.messages.remove(&known.id)).flatten() {
             self.can_be_lost(Undone::Removed(name, known.id, kept));
+            return Done::Removed(one(known.id));
         }
-        Done::Removed(one(known.id))
+        Done::Gone(one(known.id))
     }
 
     /// A server without MOVE copies first; it can be stopped in between.
@@ -288,18 +285,25 @@ impl Memory {
                 return Ok(Done::Failed(one(known.id), closed(reach)));
             }
         }
+        if let Some(failure) = self.another(mailbox) {
+            return Ok(Done::Failed(one(known.id), failure));
+        }
         match self.there(mailbox, known) {
             There::Nothing => return Ok(Done::Gone(one(known.id))),
             There::AnotherOne => return Ok(Done::Differs(one(known.id))),
             There::It => {}
         }
+        let selected = self.inner().mailboxes.get(&Self::name(mailbox)).map(|b| b.validity);
         let Some(new) = self.copy_kept(mailbox, known.id, to) else {
             return Ok(Done::Failed(one(known.id), Failure::mailbox("no such mailbox")));
         };
         if !self.nature.moves_at_once {
             self.step()?;
         }
-        let from = Self::name(mailbox);
+        // What is open stays open, whatever it is called by now.
+        let is_selected = |(name, b): (&String, &Box_)| (Some(b.validity) == selected).then(|| name.clone());
+        let from = self.inner().mailboxes.iter().find_map(is_selected);
+        let from = from.unwrap_or_else(|| Self::name(mailbox));
         self.with(&from, |b| b.messages.remove(&known.id));
         self.can_be_lost(Undone::Moved((from, known.id), (Self::name(to), new)));
         // Killed between the effect and the answer.
@@ -317,6 +321,9 @@ impl Memory {
         }
         if self.is_closed(to) {
             return Ok(Done::Failed(one(known.id), closed(Reach::Message)));
+        }
+        if let Some(failure) = self.another(mailbox) {
+            return Ok(Done::Failed(one(known.id), failure));
         }
         match self.there(mailbox, known) {
             There::Nothing => return Ok(Done::Gone(one(known.id))),
