@@ -25,15 +25,6 @@ struct Batch {
     leaving: BTreeMap<u64, DeedMessage>,
 }
 
-impl Batch {
-    /// Whether a message that was just changed tells the opposite. A store can refuse a keyword without a word, but of a
-    /// system flag this is somebody else's change in that very moment: ours waits and is made again.
-    fn was_taken_back(&self, now: &Flags) -> bool {
-        let (missing, left) = (self.add.minus(now), self.remove.intersection(now));
-        !missing.system.is_empty() || !left.system.is_empty()
-    }
-}
-
 /// Jobs for both sides, and what each is about.
 #[derive(Default)]
 struct Changes {
@@ -120,10 +111,6 @@ impl Executor<'_> {
             Done::Flags(seen) => {
                 for (id, flags) in seen {
                     if let (true, Some(pair)) = (batch.open.remove(id), state.partner(batch.mailbox, on, id)?) {
-                        if batch.was_taken_back(&flags) {
-                            self.flags_wait(on, batch, &one(id))?;
-                            continue;
-                        }
                         settle_flags(self, &pair, on, &batch.add, &batch.remove, Some(&flags))?;
                         self.outcome.counts[on as usize].flags += 1;
                         self.did(&batch.deed, Some(&deeds::message(&pair)))?;
