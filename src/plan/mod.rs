@@ -84,14 +84,14 @@ pub struct View {
     /// Pending messages whose next try is not due: not carried over, but a message that is gone elsewhere may be one of
     /// them, and is then not removed (DESIGN 8a "a move is two facts").
     pub resting: [IdSet; 2],
-    /// That side of it took no changes when it was last tried, and its next try is not due.
-    pub closed: [bool; 2],
     /// Those of them that could be compared with something on the other side, and base rows that lost their id there.
     /// Where only one side has unpaired messages there is nothing to compare and this is empty, but for the left's
     /// new messages, whose content is always known.
     pub waiting: [Vec<Waiting>; 2],
     /// Of the new messages, those that the configuration does not want to be transferred.
     pub beyond: [LeftOut; 2],
+    /// That side of it took no changes when it was last tried, and its next try is not due.
+    pub closed: [bool; 2],
     /// Base rows of which a side has changed.
     pub touched: Vec<Touched>,
 }

@@ -64,11 +64,7 @@ fn sync(scene: &Scene, library: &Path, fault: Option<&str>, count: Option<&Path>
 
 /// How many calls a standard sync makes.
 fn calls(scene: &mut Scene, library: &Path) -> usize {
-    for _ in 0..2 {
-        let changed = scene.change();
-        scene.world.sync_ok();
-        scene.agree(&changed, Tolerance::NONE, "before the first fault");
-    }
+    scene.settle_in();
     let changed = scene.change();
     let count = scene.world.home().join("count");
     let (exit, said) = sync(scene, library, None, Some(&count));

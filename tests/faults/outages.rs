@@ -88,11 +88,7 @@ fn each_ends_as_it_should() {
 /// What is wrong with how these end.
 fn walk(rows: Vec<Row>) -> Vec<String> {
     let mut scene = Scene::new(&Setup::default());
-    for _ in 0..2 {
-        let changed = scene.change();
-        scene.world.sync_ok();
-        scene.agree(&changed, Tolerance::NONE, "before the first");
-    }
+    scene.settle_in();
     let mut wrong = Vec::new();
     for (title, faults, exit, says) in rows {
         let changed = scene.change();

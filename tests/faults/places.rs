@@ -190,11 +190,7 @@ fn places_of_a_sync() {
     let mut scene = Scene::new(&Setup::default());
     let home = scene.world.home().to_owned();
     fs::create_dir(home.join("spool")).expect("a folder");
-    for _ in 0..2 {
-        let changed = scene.change();
-        scene.world.sync_ok();
-        scene.agree(&changed, Tolerance::NONE, "before the first fault");
-    }
+    scene.settle_in();
     let (mut walked, mut wrong) = (0, Vec::new());
     for row in SYNC {
         for (nth, error) in ERRORS.into_iter().enumerate().filter(|(nth, _)| row.3[*nth] != SKIP) {
@@ -313,11 +309,7 @@ const OBSTACLES: &[Obstacle] = &[
 #[test]
 fn what_lies_in_the_way() {
     let mut scene = Scene::new(&Setup::default());
-    for _ in 0..2 {
-        let changed = scene.change();
-        scene.world.sync_ok();
-        scene.agree(&changed, Tolerance::NONE, "before the first");
-    }
+    scene.settle_in();
     let mut wrong = Vec::new();
     for (nth, &(path, is_directory, exit, says, advises)) in OBSTACLES.iter().enumerate() {
         let mut changed = scene.change();

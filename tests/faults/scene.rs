@@ -114,14 +114,18 @@ impl Scene {
         self.agreed = self.assert_same(when);
     }
 
-    /// The points of a standard sync.
-    pub(crate) fn record(&mut self) -> Vec<When> {
-        // Mailboxes of two steps ago are deleted.
+    /// Two syncs without a fault: from then on each change deletes the mailboxes of two steps ago too.
+    pub(crate) fn settle_in(&mut self) {
         for _ in 0..2 {
             let changed = self.change();
             self.world.sync_ok();
             self.agree(&changed, Tolerance::NONE, "before the first fault");
         }
+    }
+
+    /// The points of a standard sync.
+    pub(crate) fn record(&mut self) -> Vec<When> {
+        self.settle_in();
         let changed = self.change();
         self.server.clear();
         self.world.sync_ok();
