@@ -194,7 +194,7 @@ impl Group {
         }
         let told = flight.land(next)?;
         self.waiting.retain_mut(|change| match change {
-            Change::Marks(marks) if told.marks.is_whole(marks) => {
+            Change::Marks(marks) if told.marks.is_whole(place, marks) => {
                 told.marks.answer(place, marks);
                 false
             }

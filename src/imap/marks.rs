@@ -15,6 +15,9 @@ use crate::store::{Done, Ticket};
 
 /// Messages in one command.
 const CHUNK: u64 = 1000;
+/// How often a change is made again that does not show in what the server then holds: another client may have taken it back
+/// in that moment. What still does not show, the server does not keep, though it says OK (HAZARDS 14).
+const REPEATS: u32 = 2;
 
 /// Flags to set and to clear.
 pub(super) struct Marks {
@@ -81,6 +84,15 @@ impl Store {
             .words(format_args!("{}FLAGS", self.sign))
             .flags(&self.flags)
     }
+
+    /// Whether it shows in what a message holds.
+    fn shows(&self, held: &Flags) -> bool {
+        let missing = match self.sign {
+            '+' => self.flags.minus(held),
+            _ => self.flags.intersection(held),
+        };
+        missing.is_empty()
+    }
 }
 
 /// What the server told.
@@ -89,6 +101,8 @@ pub(super) struct Told {
     flags: HashMap<Id, Flags>,
     /// Messages whose system flags could not be changed, and why.
     refused: Vec<(Ticket, IdSet, Failure)>,
+    /// Keywords that were refused, each alone.
+    refused_keywords: Flags,
     /// Refusals that are still to be gone into.
     pub(super) again: Vec<(Asked, Reply)>,
 }
@@ -132,25 +146,59 @@ fn stores(place: &Place<'_>, job: &Marks) -> Vec<Store> {
 }
 
 impl Told {
-    /// Goes into refusals, looks at what was not told, and answers each job, in the open mailbox.
+    /// Goes into refusals, looks at what was not told, makes again what does not show, and answers each job, in the open
+    /// mailbox.
     pub(super) fn settle(&mut self, place: &Place<'_>, conn: &mut Conn, jobs: &[&Marks]) -> Result<()> {
         let mut pipeline = Pipeline::new(conn);
         for (asked, reply) in std::mem::take(&mut self.again) {
             self.refused(place, asked, &reply, &mut pipeline)?;
         }
         self.listen(place, &mut pipeline)?;
-        // What was not changed is often not told either.
-        for job in jobs {
-            let untold: IdSet = job.ids.iter().filter(|id| !self.flags.contains_key(id)).collect();
-            for ids in portions(&untold, CHUNK) {
-                pipeline.push(look(&ids), Asked::new(job.ticket, ids, None));
+        let all = jobs.iter().map(|job| (job.ticket, job.ids.clone())).collect();
+        self.look(place, &mut pipeline, all)?;
+        for _ in 0..REPEATS {
+            let mut repeated = Vec::new();
+            for asked in jobs.iter().flat_map(|job| self.unshown(place, job)).collect::<Vec<_>>() {
+                asked.ids.iter().for_each(|id| drop(self.flags.remove(&id)));
+                repeated.push((asked.ticket, asked.ids.clone()));
+                pipeline.push(asked.command(), asked);
             }
+            self.listen(place, &mut pipeline)?;
+            self.look(place, &mut pipeline, repeated)?;
         }
-        self.listen(place, &mut pipeline)?;
         for job in jobs {
             self.answer(place, job);
         }
         Ok(())
+    }
+
+    /// What was not changed is often not told either.
+    fn look(&mut self, place: &Place<'_>, pipeline: &mut Pipeline<'_, Asked>, at: Vec<(Ticket, IdSet)>) -> Result<()> {
+        for (ticket, ids) in at {
+            let untold: IdSet = ids.iter().filter(|id| !self.flags.contains_key(id)).collect();
+            for ids in portions(&untold, CHUNK) {
+                pipeline.push(look(&ids), Asked::new(ticket, ids, None));
+            }
+        }
+        self.listen(place, pipeline)
+    }
+
+    /// What of a job was sent and not refused, and does not show in what the server holds.
+    fn unshown(&self, place: &Place<'_>, job: &Marks) -> Vec<Asked> {
+        let is_refused = |id: &Id| {
+            self.refused
+                .iter()
+                .any(|(of, ids, _)| *of == job.ticket && ids.contains(*id))
+        };
+        let mut unshown = Vec::new();
+        for mut store in stores(place, job) {
+            store.flags = store.flags.minus(&self.refused_keywords);
+            let differs = |id: &Id| self.flags.get(id).is_some_and(|held| !store.shows(held));
+            let ids: IdSet = job.ids.iter().filter(|id| differs(id) && !is_refused(id)).collect();
+            let again = portions(&ids, CHUNK).into_iter();
+            unshown.extend(again.map(|ids| Asked::new(job.ticket, ids, Some(store.clone()))));
+        }
+        unshown
     }
 
     fn listen(&mut self, place: &Place<'_>, pipeline: &mut Pipeline<'_, Asked>) -> Result<()> {
@@ -175,10 +223,10 @@ impl Told {
         }
     }
 
-    /// Whether nothing was refused, and it was told of each message what it holds now.
-    pub(super) fn is_whole(&self, job: &Marks) -> bool {
+    /// Whether nothing was refused, it was told of each message what it holds now, and the change shows in that.
+    pub(super) fn is_whole(&self, place: &Place<'_>, job: &Marks) -> bool {
         let is_open = self.again.iter().any(|(asked, _)| asked.ticket == job.ticket);
-        !is_open && job.ids.iter().all(|id| self.flags.contains_key(&id))
+        !is_open && job.ids.iter().all(|id| self.flags.contains_key(&id)) && self.unshown(place, job).is_empty()
     }
 
     /// Setting a flag twice does no harm.
@@ -213,8 +261,10 @@ impl Told {
                 let command = store.command(&asked.ids);
                 pipeline.push(command, Asked::new(asked.ticket, asked.ids.clone(), Some(store)));
             }
+        } else {
+            // That it is not set shows in what the server holds then.
+            self.refused_keywords = self.refused_keywords.union(&store.flags);
         }
-        // A keyword that is refused alone shows in what the server holds then.
         Ok(())
     }
 
@@ -277,7 +327,7 @@ mod tests {
                 "* 1 FETCH (UID 4 FLAGS (\\Seen one))\n$ OK",
             ),
             ("UID STORE 4:6 -FLAGS (\\Draft)", "$ OK"),
-            ("UID FETCH 5:6 (FLAGS)", "* 2 FETCH (FLAGS (\\Seen) UID 5)\n$ OK"),
+            ("UID FETCH 5:6 (FLAGS)", "* 2 FETCH (FLAGS (\\Seen one) UID 5)\n$ OK"),
         ];
         let (outcomes, _) = write(
             "",
@@ -286,8 +336,39 @@ mod tests {
         );
         assert_eq!(
             outcomes,
-            ["flags [(4, (\\Seen one)), (5, (\\Seen))]", "6 gone", "finished"]
+            ["flags [(4, (\\Seen one)), (5, (\\Seen one))]", "6 gone", "finished"]
         );
+    }
+
+    #[test]
+    fn what_another_client_took_back_in_that_moment_is_made_again() {
+        let scene = vec![
+            OPEN,
+            (
+                "UID STORE 4:5 +FLAGS (\\Seen)",
+                "* 1 FETCH (UID 4 FLAGS (\\Seen))\n* 2 FETCH (UID 5 FLAGS (\\Seen))\n$ OK",
+            ),
+            (
+                "UID STORE 4:5 -FLAGS (\\Draft)",
+                "* 1 FETCH (UID 4 FLAGS ())\n* 2 FETCH (UID 5 FLAGS (\\Seen \\Draft))\n$ OK",
+            ),
+            ("UID STORE 4 +FLAGS (\\Seen)", "* 1 FETCH (UID 4 FLAGS (\\Seen))\n$ OK"),
+            ("UID STORE 5 -FLAGS (\\Draft)", "$ OK"),
+            ("UID FETCH 5 (FLAGS)", "* 2 FETCH (UID 5 FLAGS (\\Seen))\n$ OK"),
+        ];
+        let (outcomes, _) = write("", vec![scene], vec![job("4:5", "\\Seen", "\\Draft")]);
+        assert_eq!(outcomes, ["flags [(4, (\\Seen)), (5, (\\Seen))]", "finished"]);
+    }
+
+    #[test]
+    fn what_the_server_takes_with_ok_and_does_not_keep_is_told_as_it_is() {
+        let nothing = ("UID STORE 4 +FLAGS (\\Seen)", "* 1 FETCH (UID 4 FLAGS ())\n$ OK");
+        let (outcomes, _) = write(
+            "",
+            vec![vec![OPEN, nothing, nothing, nothing]],
+            vec![job("4", "\\Seen", "")],
+        );
+        assert_eq!(outcomes, ["flags [(4, ())]", "finished"]);
     }
 
     #[test]

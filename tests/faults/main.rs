@@ -6,6 +6,7 @@
 
 #[cfg(target_os = "linux")]
 mod disk;
+mod flags;
 mod lies;
 mod manners;
 mod outages;
