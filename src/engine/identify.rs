@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::key::Key;
 use super::observe::Observation;
 use super::{Job, bounds, contents, twins};
 use crate::error::Result;
-use crate::model::{Envelope, EnvelopeKey, Gone, HeaderDigest, Id, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
+use crate::model::{Envelope, Gone, Id, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
 use crate::plan::{self, Base, Now, Presence, Rule, View, Waiting};
 use crate::store::Depth;
 
@@ -257,17 +258,12 @@ fn alike(view: &View, side: Side) -> IdSet {
         .collect()
 }
 
-/// What proposes that two messages are one.
-#[derive(PartialEq, Eq, Hash)]
-enum Key {
-    Envelope(EnvelopeKey),
-    Header(HeaderDigest),
-}
-
+/// The key of a new message.
 fn key(waiting: &Waiting) -> Option<Key> {
-    let Waiting::New(envelope) = waiting else { return None };
-    let key = envelope.envelope.map(Key::Envelope);
-    key.or_else(|| envelope.header.map(Key::Header))
+    match waiting {
+        Waiting::New(envelope) => Key::of_message(envelope),
+        Waiting::Void(_) => None,
+    }
 }
 
 /// The new messages of a view of which a key is known.

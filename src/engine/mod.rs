@@ -17,6 +17,7 @@ mod history;
 mod identify;
 pub mod import;
 mod into;
+mod key;
 mod listen;
 mod meeting;
 pub mod migrate;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Job;
-use super::twins::Key;
+use super::key::Key;
 use crate::error::Result;
 use crate::model::{Envelope, Id, IdSet, Listed, Mailbox, MailboxId, MailboxPath, Pair, Side};
 use crate::plan::{Census, Kin, Row};
@@ -301,7 +301,7 @@ impl<'a> Search<'a> {
         if !ids.is_empty() {
             let question = [(self.mailbox(seen, self.rows[row].id), ids)];
             self.job.stores[self.side as usize].envelopes(&question, Depth::Header, &mut |found| {
-                let same = Key::of(found.envelope, found.header).is_some_and(|key| is_it(found.id, key));
+                let same = Key::of_message(&found).is_some_and(|key| is_it(found.id, key));
                 *(if same { &mut yes } else { &mut no }) += 1;
             })?;
         }
@@ -326,7 +326,7 @@ impl<'a> Search<'a> {
                 unknown,
             )];
             self.job.stores[from as usize].envelopes(&question, Depth::Header, &mut |found| {
-                keys.extend(Key::of(found.envelope, found.header));
+                keys.extend(Key::of_message(&found));
             })?;
         }
         Ok(keys)

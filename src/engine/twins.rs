@@ -8,12 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::identify::{ask, without_key};
+use super::key::Key;
 use super::observe::Observation;
 use super::{Job, contents};
 use crate::error::Result;
 use crate::model::{
-    ContentDigest, Envelope, EnvelopeKey, Flags, Gone, Half, HeaderDigest, Id, IdSet, Mailbox, MailboxId, Pair, PairId,
-    Side,
+    ContentDigest, Envelope, Flags, Gone, Half, HeaderDigest, Id, IdSet, Mailbox, MailboxId, Pair, PairId, Side,
 };
 use crate::plan::{Now, Touched, View, Waiting};
 use crate::state::{IntentKind, IntentMessage};
@@ -31,30 +31,6 @@ struct Sent {
     /// Not known of a server's message before it was read.
     content: Option<ContentDigest>,
     key: Option<Key>,
-}
-
-/// What proposes that two messages are one. Nothing is decided by it: the content is read.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
-    Envelope(EnvelopeKey),
-    Header(HeaderDigest),
-}
-
-impl Key {
-    pub(super) fn of(envelope: Option<EnvelopeKey>, header: Option<HeaderDigest>) -> Option<Self> {
-        envelope.map(Self::Envelope).or(header.map(Self::Header))
-    }
-
-    fn of_waiting(waiting: &Waiting) -> Option<Self> {
-        match waiting {
-            Waiting::New(new) => Self::of(new.envelope, new.header),
-            Waiting::Void(pair) => Self::of_pair(pair),
-        }
-    }
-
-    fn of_pair(pair: &Pair) -> Option<Self> {
-        Self::of(pair.envelope, Some(pair.header))
-    }
 }
 
 /// Finds what open intents brought about and nobody waits for any more.
@@ -186,7 +162,7 @@ fn know_by_source(seen: &Observation, from: Side, sent: &mut [Sent]) {
         .filter(|sent| sent.key.is_none() && sent.kind == IntentKind::Copy)
     {
         if let Some(original) = waiting.get(&(sent.mailbox, sent.source)) {
-            sent.key = Key::of(original.envelope, original.header);
+            sent.key = Key::of_message(original);
             sent.content = original.content;
         }
     }
@@ -194,10 +170,7 @@ fn know_by_source(seen: &Observation, from: Side, sent: &mut [Sent]) {
 
 /// Reads the originals, not known yet, of what looks like one of these.
 fn read_sources(job: &Job<'_>, seen: &Observation, from: Side, sent: &mut [Sent], like: &[Envelope]) -> Result<()> {
-    let keys: BTreeSet<Key> = like
-        .iter()
-        .filter_map(|new| Key::of(new.envelope, new.header))
-        .collect();
+    let keys: BTreeSet<Key> = like.iter().filter_map(Key::of_message).collect();
     let unread = |sent: &Sent| sent.content.is_none() && sent.key.is_some_and(|key| keys.contains(&key));
     let mut ids: BTreeMap<MailboxId, IdSet> = BTreeMap::new();
     for sent in sent.iter().filter(|sent| unread(sent)) {
@@ -252,8 +225,7 @@ fn beyond_the_other_side(view: &View, side: Side, sent: &[Sent]) -> Vec<Envelope
     new.sort_by_key(|new| new.id);
     let mut extra = Vec::new();
     for new in new {
-        let Some(key) = Key::of(new.envelope, new.header).filter(|key| sent.iter().any(|sent| sent.key == Some(*key)))
-        else {
+        let Some(key) = Key::of_message(new).filter(|key| sent.iter().any(|sent| sent.key == Some(*key))) else {
             continue;
         };
         match wanted.get_mut(&key) {
@@ -297,7 +269,7 @@ fn adopt(job: &Job<'_>, seen: &mut Observation, side: Side, sent: &[Sent], new: 
 
 /// Whether fewer messages that can be this one wait in the view on that side than on the other.
 fn lacks_one(view: &View, side: Side, new: &Envelope) -> bool {
-    let key = Key::of(new.envelope, new.header);
+    let key = Key::of_message(new);
     let alike = |side: Side| {
         let waiting = view.waiting[side as usize].iter();
         waiting.filter(|waiting| Key::of_waiting(waiting) == key).count()

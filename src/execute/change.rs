@@ -1,13 +1,11 @@
-//! Sets flags, removes messages, makes and deletes mailboxes.
+//! Sets flags and removes messages.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::sync_channel;
 
 use super::notes::{one, settle_flags};
-use super::{BATCH, Executor, deeds};
+use super::{Executor, deeds};
 use crate::error::{Failure, Kind, Result};
-use crate::model::{Flags, Gone, IdSet, MailboxId, MailboxPath, PairId, RawName, Side};
-use crate::pace::{Pace, Worker};
+use crate::model::{Flags, Gone, IdSet, MailboxId, PairId, Side};
 use crate::plan::{Action, Step};
 use crate::state::{Deed, DeedMessage, ProblemKey, State};
 use crate::store::{Done, Ticket, WriteJob};
@@ -273,151 +271,4 @@ impl Executor<'_> {
         self.outcome.tainted.insert((mailbox, on));
         self.scene.state.forget_listing(mailbox, on)
     }
-
-    /// Makes or deletes mailboxes, on both sides at once.
-    pub(super) fn change_mailboxes<'p>(&mut self, steps: impl Iterator<Item = &'p Step>) -> Result<()> {
-        if self.stopping() {
-            return Ok(());
-        }
-        let mut jobs: [Vec<WriteJob>; 2] = Default::default();
-        let mut about: [Vec<(MailboxId, Option<MailboxPath>, Deed)>; 2] = Default::default();
-        for step in steps {
-            let (side, id) = (step.action.on().unwrap_or(Side::Left), step.mailbox);
-            let ticket = Ticket(jobs[side as usize].len() as u64);
-            let mut made = None;
-            let job = match (&step.action, self.mailbox(id, side)) {
-                (Action::CreateMailbox { .. }, _) => {
-                    let path = (self.scene.spell)(&step.path, side);
-                    made = Some(path.clone());
-                    let role = self.role(id);
-                    WriteJob::Create { ticket, path, role }
-                }
-                (Action::DeleteMailbox { .. }, Some(mailbox)) if !self.blocked.contains(&id) => {
-                    WriteJob::Delete { ticket, mailbox }
-                }
-                _ => continue,
-            };
-            about[side as usize].push((id, made, deeds::of(step)));
-            jobs[side as usize].push(job);
-        }
-        self.write(jobs, |executor, side, ticket, done| {
-            let (mailbox, made, deed) = &about[side as usize][ticket.0 as usize];
-            let is_done = matches!(done, Done::Created { .. } | Done::Deleted);
-            executor.book_mailbox_or_refusal(side, *mailbox, made.as_ref(), done)?;
-            if is_done { executor.did(deed, None) } else { Ok(()) }
-        })?;
-        self.make_refused()
-    }
-
-    pub(super) fn book_mailbox(&mut self, on: Side, mailbox: MailboxId, done: Done) -> Result<()> {
-        let state = self.scene.state;
-        match done {
-            Done::Created {
-                raw,
-                validity,
-                identity,
-            } => {
-                // Ids under which the mailbox was known before it was made again mean nothing now.
-                state.void_ids(mailbox, on)?;
-                state.close_intents(mailbox)?;
-                // Whatever will be there came later.
-                self.scene.next_ids.insert((mailbox, on), 1);
-                state.drop_place(mailbox, on)?;
-                state.set_place(mailbox, on, &raw, identity.as_ref())?;
-                if let Some(validity) = validity {
-                    state.set_validity(mailbox, on, validity)?;
-                }
-                if let Some(names) = self.scene.names.get(&mailbox) {
-                    state.agree_name(mailbox, &names.path)?;
-                }
-                self.name(mailbox, on, Some(raw));
-                self.outcome.counts[on as usize].mailboxes_created += 1;
-            }
-            Done::Deleted => {
-                state.drop_place(mailbox, on)?;
-                self.name(mailbox, on, None);
-                self.outcome.counts[on as usize].mailboxes_removed += 1;
-                self.outcome.tainted.insert((mailbox, on));
-                state.forget_mailbox(mailbox)?;
-            }
-            Done::Failed(_, failure) | Done::Unknown(_, failure) => self.mailbox_failed(on, mailbox, failure)?,
-            _ => {}
-        }
-        Ok(())
-    }
-
-    pub(super) fn mailbox_failed(&mut self, on: Side, mailbox: MailboxId, failure: Failure) -> Result<()> {
-        self.blocked.insert(mailbox);
-        self.outcome.tainted.extend(Side::BOTH.map(|side| (mailbox, side)));
-        self.fail(ProblemKey::Mailbox(mailbox, on), failure)
-    }
-
-    pub(super) fn name(&mut self, mailbox: MailboxId, side: Side, raw: Option<RawName>) {
-        if let Some(names) = self.scene.names.get_mut(&mailbox) {
-            names.raw[side as usize] = raw;
-        }
-    }
-
-    /// Gives each side its jobs and takes in the answers; durable before it returns.
-    pub(super) fn write(
-        &mut self,
-        jobs: [Vec<WriteJob>; 2],
-        mut book: impl FnMut(&mut Self, Side, Ticket, Done) -> Result<()>,
-    ) -> Result<()> {
-        let (pace, stores) = (self.scene.pace, self.scene.stores);
-        let answers = jobs.iter().flatten().map(WriteJob::answers).sum();
-        let [left, right] = jobs;
-        let busy = [!left.is_empty(), !right.is_empty()];
-        std::thread::scope(|scope| {
-            let (done_in, done) = sync_channel(pace.room(answers, 2 * BATCH));
-            let workers: Vec<_> = [(Side::Left, left), (Side::Right, right)]
-                .into_iter()
-                .filter(|(_, jobs)| !jobs.is_empty())
-                .map(|(side, jobs)| {
-                    let done_in = done_in.clone();
-                    pace.spawn(scope, move || {
-                        write_one_side(stores[side as usize], side, jobs, &done_in, pace)
-                    })
-                })
-                .collect();
-            drop(done_in);
-            let mut booked = Ok(());
-            for (side, answer) in &done {
-                let answer: crate::store::Outcome = answer;
-                booked = booked.and_then(|()| book(self, side, answer.ticket, answer.done));
-            }
-            workers.into_iter().map(Worker::join).fold(booked, Result::and)
-        })?;
-        for side in Side::BOTH.into_iter().filter(|&side| busy[side as usize]) {
-            self.scene.stores[side as usize].flush()?;
-        }
-        self.count_deeds()?;
-        self.scene.state.commit()
-    }
-}
-
-/// Feeds one store and marks its answers with its side.
-fn write_one_side(
-    store: &dyn crate::store::Store,
-    side: Side,
-    jobs: Vec<WriteJob>,
-    marked: &std::sync::mpsc::SyncSender<(Side, crate::store::Outcome)>,
-    pace: Pace,
-) -> Result<()> {
-    let answers = jobs.iter().map(WriteJob::answers).sum();
-    let (jobs_in, jobs_out) = sync_channel(jobs.len());
-    for job in jobs {
-        jobs_in.send(job).expect("the channel has room for all jobs");
-    }
-    drop(jobs_in);
-    std::thread::scope(|scope| {
-        let (done_in, done) = sync_channel(pace.room(answers, BATCH));
-        let writer = pace.spawn(scope, move || store.write(jobs_out, done_in));
-        for answer in done {
-            if marked.send((side, answer)).is_err() {
-                break;
-            }
-        }
-        writer.join()
-    })
 }

@@ -1,19 +1,22 @@
 //! Carries out a plan: journal, act, commit. One thread owns the books; the stores do the work.
 //!
 //! `notes` writes down what needs no act, `copy` transfers messages, `moves` and `copies` keep them within a side,
-//! `change` sets flags, removes and handles mailboxes, `books` turns answers into base rows, `deeds` writes the history, `recover` settles what a
-//! dirty stop left open.
+//! `change` sets flags and removes, `mailboxes` and `renames` make, delete and rename mailboxes, `refused` finds another
+//! way where a name is refused, `write` hands jobs to the stores, `books` turns answers into base rows, `deeds` writes the
+//! history, `recover` settles what a dirty stop left open.
 
 mod books;
 mod change;
 mod copies;
 mod copy;
 mod deeds;
+mod mailboxes;
 mod moves;
 mod notes;
 mod recover;
 mod refused;
 mod renames;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;

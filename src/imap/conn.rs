@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::capability::Capabilities;
 use super::code::Code;
 use super::command::Command;
+use super::counters::Counters;
 use super::pipeline::{Event, Pipeline};
 use super::response::{self, Data, Reply, Response, Status};
 use super::trust::{Trust, Wrong};
-use super::wire::{Counters, Keep, Wire};
+use super::wire::{Keep, Wire};
 use crate::error::{Failure, Kind, Result, Retry};
 
 /// A connection that has greeted us.

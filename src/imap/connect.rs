@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::command::Command;
 use super::conn::Conn;
+use super::counters::Counters;
 use super::pool::Account;
 use super::response::{Reply, Status};
-use super::wire::{Counters, SLICE, Stream, Wire, stopped};
+use super::stream::Stream;
+use super::wire::{SLICE, Wire, stopped};
 use super::{Options, Tls, quirks, tls};
 use crate::error::{Failure, Kind, Result, Retry};
 use crate::store::Stop;

@@ -5,8 +5,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::counters::Counters;
 use super::pool::Account;
-use super::wire::Counters;
 use crate::error::{Failure, Kind, Result};
 
 /// So much waiting work for each connection makes another one worth its login.

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use super::wire::Stream;
+use super::stream::Stream;
 
 const BUFFER: usize = 16 << 10;
 

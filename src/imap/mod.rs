@@ -3,12 +3,13 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `connect` `tls` `login` `capability` | from a host name to a session |
-//! | `wire` `token` `response` `code` `date` `command` | bytes, lines, answers, commands |
+//! | `stream` `deflate` `wire` `token` `response` `code` `date` `command` | bytes, lines, answers, commands |
 //! | `conn` `pipeline` `pool` `crew` | commands in flight, connections, workers |
-//! | `retry` `trust` `meter` | what is tried again and when, what the server bears |
-//! | `names` `survey` `subscriptions` | which mailboxes there are |
-//! | `selected` `changes` `slot` `reading` `envelopes` `fetch` | what is in them |
-//! | `write` `append` `sought` `marks` `proof` `remove` `moves` `mailboxes` | changing it |
+//! | `retry` `trust` `meter` `counters` | what is tried again and when, what the server bears, what went over the wire |
+//! | `names` `survey` `subscriptions` `identities` | which mailboxes there are |
+//! | `opening` `selected` `changes` `slot` `reading` `envelopes` `fetch` | what is in them |
+//! | `write` `upload` `append` `bundle` `sought` | new messages |
+//! | `groups` `marks` `proof` `remove` `moves` `mailboxes` | changing what is there |
 //! | `quiet` | waiting for what a dead run had sent |
 //! | `quirks` | what single servers do differently |
 //!
@@ -34,6 +35,7 @@ mod code;
 mod command;
 mod conn;
 mod connect;
+mod counters;
 mod crew;
 mod date;
 mod deflate;
@@ -63,6 +65,7 @@ mod selected;
 mod slot;
 mod sought;
 mod store;
+mod stream;
 mod subscriptions;
 mod survey;
 mod tls;

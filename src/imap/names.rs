@@ -1,11 +1,8 @@
-//! Mailbox names: modified UTF-7 both ways, separators and namespaces.
-
-use base64::Engine;
-use base64::alphabet::Alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+//! Mailbox names: separators and namespaces.
 
 use super::response::Namespaces;
 use crate::model::{MailboxPath, RawName};
+use crate::utf7;
 
 /// How names are spelled on one account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,7 +112,7 @@ impl Spelling {
             if self.utf8 {
                 name.extend_from_slice(component.as_bytes());
             } else {
-                name.extend_from_slice(encode(component).as_bytes());
+                name.extend_from_slice(utf7::encode(component).as_bytes());
             }
         }
         Ok(RawName::new(name))
@@ -125,74 +122,8 @@ impl Spelling {
         let text = std::str::from_utf8(part).ok()?;
         let plain = self.utf8 || !text.is_ascii();
         // A name with 8-bit characters is no modified UTF-7; and what looks like it but is none stands for itself.
-        Some(if plain { None } else { decode(text) }.unwrap_or_else(|| text.to_owned()))
+        Some(if plain { None } else { utf7::decode(text) }.unwrap_or_else(|| text.to_owned()))
     }
-}
-
-/// Base64 with `,` for `/` and without padding (RFC 3501 §5.1.3).
-fn base64() -> GeneralPurpose {
-    let alphabet = Alphabet::new("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,");
-    let config = GeneralPurposeConfig::new()
-        .with_encode_padding(false)
-        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
-        .with_decode_allow_trailing_bits(true);
-    GeneralPurpose::new(&alphabet.expect("64 different characters"), config)
-}
-
-/// Encodes into modified UTF-7 (RFC 3501 §5.1.3).
-fn encode(text: &str) -> String {
-    let mut out = String::new();
-    let mut hidden: Vec<u8> = Vec::new();
-    let close = |hidden: &mut Vec<u8>, out: &mut String| {
-        if !hidden.is_empty() {
-            out.push('&');
-            base64().encode_string(&*hidden, out);
-            out.push('-');
-            hidden.clear();
-        }
-    };
-    for c in text.chars() {
-        if matches!(c, ' '..='~') {
-            close(&mut hidden, &mut out);
-            out.push(c);
-            if c == '&' {
-                out.push('-');
-            }
-        } else {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                hidden.extend_from_slice(&unit.to_be_bytes());
-            }
-        }
-    }
-    close(&mut hidden, &mut out);
-    out
-}
-
-/// Decodes modified UTF-7; `None` for what is none.
-fn decode(text: &str) -> Option<String> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((plain, after)) = rest.split_once('&') {
-        out.push_str(plain);
-        let (hidden, after) = after.split_once('-')?;
-        rest = after;
-        if hidden.is_empty() {
-            out.push('&');
-            continue;
-        }
-        let bytes = base64().decode(hidden).ok()?;
-        let units: Vec<u16> = bytes
-            .chunks(2)
-            .map(|u| match u {
-                [high, low] => Some(u16::from_be_bytes([*high, *low])),
-                _ => None,
-            })
-            .collect::<Option<_>>()?;
-        out.push_str(&String::from_utf16(&units).ok()?);
-    }
-    out.push_str(rest);
-    Some(out)
 }
 
 #[cfg(test)]
@@ -283,13 +214,6 @@ mod tests {
         #[test]
         fn any_name_is_read_or_refused(name in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'&'), Just(b'-')], 0..60)) {
             let _ = spelling("", '/').path(&name, Some(b'/'));
-        }
-
-        #[test]
-        fn encoded_names_are_ascii(text in "\\PC{0,20}") {
-            let name = encode(&text);
-            prop_assert!(name.bytes().all(|b| (b' '..=b'~').contains(&b)));
-            prop_assert_eq!(decode(&name), Some(text));
         }
     }
 }

@@ -8,9 +8,10 @@ use super::capability::NonSync;
 use super::code::Code;
 use super::command::{Command, Part};
 use super::conn::{Conn, out_of_step};
+use super::counters::Counters;
 use super::response::{self, Data, Reply, Response, Status};
 use super::trust::Wrong;
-use super::wire::{Counters, Keep, Literals};
+use super::wire::{Keep, Literals};
 use crate::error::Result;
 
 /// The most that waits unanswered on a connection: a server that is busy sending us bodies reads no more than its socket
@@ -396,7 +397,8 @@ mod tests {
 
     use super::*;
     use crate::imap::capability::Capabilities;
-    use crate::imap::wire::{Stream, Wire};
+    use crate::imap::stream::Stream;
+    use crate::imap::wire::Wire;
 
     /// How many commands and bytes are sent to a server that is silent at first, and whether all are answered then.
     fn before_the_first_answer(commands: Vec<Command>, serial: bool) -> (usize, usize) {

@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 
 use super::code::Permanent;
 use super::conn::Conn;
+use super::counters::Counters;
 use super::names::Spelling;
 use super::retry::Tries;
 use super::selected::Selected;
 use super::trust::Trust;
-use super::wire::Counters;
 use super::{Options, connect, login};
 use crate::error::{Failure, Result};
 use crate::model::{Flags, RawName};

@@ -1,19 +1,19 @@
-//! Bytes in and out of one connection: buffers, time limits, lines with their literals, counters.
+//! Bytes in and out of one connection: buffers, time limits, lines with their literals.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use native_tls::TlsStream;
-
 use super::command::SharedBody;
+use super::counters::Counters;
 use super::deflate::Deflated;
-use super::meter::{Bearing, Direction, Meter};
+use super::meter::Direction;
+use super::stream::Stream;
 use super::token::literal_size;
 use crate::error::{Failure, Kind, Result, Retry};
-use crate::store::{self, Stop};
+use crate::store::Stop;
 
 /// The most that is kept of one line and the literals in it. A header block larger than this is left out.
 const LONGEST_LINE: usize = 16 << 20;
@@ -24,112 +24,6 @@ const BUFFER: usize = 64 << 10;
 const SLOW_PIECE: usize = 16 << 10;
 /// A line or a literal that comes slower than this, in bytes each second, is as good as none.
 const SLOWEST: u64 = 50;
-
-/// A TCP connection, encrypted or not, compressed or not.
-pub(super) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-    Deflated(Box<Deflated>),
-    /// While it is being replaced.
-    None,
-}
-
-impl Stream {
-    fn tcp(&self) -> Option<&TcpStream> {
-        match self {
-            Self::Plain(tcp) => Some(tcp),
-            Self::Tls(tls) => Some(tls.get_ref()),
-            Self::Deflated(deflated) => deflated.under().tcp(),
-            Self::None => None,
-        }
-    }
-
-    /// How many bytes crossed the wire for so many that were read since this was asked last.
-    fn came(&mut self, bytes: u64) -> u64 {
-        match self {
-            Self::Deflated(deflated) => deflated.take_came(),
-            _ => bytes,
-        }
-    }
-
-    /// The same for what was written.
-    fn went(&mut self, bytes: u64) -> u64 {
-        match self {
-            Self::Deflated(deflated) => deflated.take_went(),
-            _ => bytes,
-        }
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(tcp) => tcp.read(buf),
-            Self::Tls(tls) => tls.read(buf),
-            Self::Deflated(deflated) => deflated.read(buf),
-            Self::None => Err(io::ErrorKind::NotConnected.into()),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(tcp) => tcp.write(buf),
-            Self::Tls(tls) => tls.write(buf),
-            Self::Deflated(deflated) => deflated.write(buf),
-            Self::None => Err(io::ErrorKind::NotConnected.into()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(tcp) => tcp.flush(),
-            Self::Tls(tls) => tls.flush(),
-            Self::Deflated(deflated) => deflated.flush(),
-            Self::None => Ok(()),
-        }
-    }
-}
-
-/// What went over all connections of an account; see [`store::Wire`].
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) bytes_in: AtomicU64,
-    pub(super) bytes_out: AtomicU64,
-    pub(super) commands: AtomicU64,
-    pub(super) round_trips: AtomicU64,
-    pub(super) connections: AtomicU64,
-    /// Lines and literals that were skipped because they could not be read or held.
-    pub(super) skipped: AtomicU64,
-    /// How much more the account bears.
-    pub(super) meter: Meter,
-}
-
-impl Counters {
-    /// Counters of an account that bears so much.
-    pub(super) fn bearing(bearing: Bearing) -> Self {
-        Self {
-            meter: Meter::new(bearing),
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn add(counter: &AtomicU64, n: u64) {
-        counter.fetch_add(n, Ordering::Relaxed);
-    }
-
-    pub(super) fn sum(&self) -> store::Wire {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        store::Wire {
-            bytes_in: get(&self.bytes_in),
-            bytes_out: get(&self.bytes_out),
-            commands: get(&self.commands),
-            round_trips: get(&self.round_trips),
-            connections: get(&self.connections),
-        }
-    }
-}
 
 /// Who gets the literals of a line while they stream in.
 pub(super) trait Literals {
