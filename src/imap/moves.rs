@@ -13,7 +13,7 @@ use super::remove;
 use super::response::{Data, Reply};
 use super::wire::Keep;
 use super::write::{ATTEMPTS, Place};
-use crate::error::{Failure, Reach, Result, Retry};
+use crate::error::{Failure, Kind, Reach, Result, Retry};
 use crate::model::{Id, IdSet, Known, RawName};
 use crate::store::{Done, Ticket};
 
@@ -85,6 +85,7 @@ fn round_trip(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, proof: &P
     let mut pairs = sent.pairs;
     let unnamed: IdSet = ids.iter().filter(|id| !pairs.contains_key(id)).collect();
     let mut left = sent.refused.clone();
+    let mut shut = None;
     let doubtful = unnamed.difference(&sent.refused);
     if !doubtful.is_empty() {
         // HAZARDS 7: OK does not mean moved, so the target is looked at.
@@ -98,8 +99,9 @@ fn round_trip(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, proof: &P
             left = left.union(&still);
         }
         pairs.extend(look_at_target(conn, transfer, proof, &candidates)?);
-        if open(place.account, conn, &place.mailbox)?.is_err() {
+        if let Err(failure) = open(place.account, conn, &place.mailbox)? {
             left = left.union(&ids.iter().filter(|id| !pairs.contains_key(id)).collect());
+            shut = Some(failure);
         }
     }
     let why = sent.why;
@@ -109,8 +111,25 @@ fn round_trip(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, proof: &P
         .collect();
     place.answers.about(transfer.ticket, left, |ids| Done::Failed(ids, why));
     place.answers.about(transfer.ticket, neither, Done::Gone);
-    arrived(place, conn, transfer, &pairs, at_once);
-    Ok(sent.ending)
+    let Some(why) = shut else {
+        arrived(place, conn, transfer, &pairs, at_once);
+        return Ok(sent.ending);
+    };
+    // DESIGN 8a "Voided UIDs": what is open by now, if anything is, may have other messages under these ids. Nothing more is
+    // done there before the mailbox was opened again as the one that is meant.
+    let ending = Failure::account(Kind::Temporary, why.what.clone()).retry(Retry::Now);
+    stranded(place, transfer, pairs, at_once, why);
+    Ok(sent.ending.or(Some(ending)))
+}
+
+/// Answers for what arrived while its mailbox was lost.
+fn stranded(place: &Place<'_>, transfer: &Transfer, pairs: Pairs, at_once: bool, why: Failure) {
+    let stay: IdSet = pairs.keys().copied().filter(|_| transfer.moves && !at_once).collect();
+    let done = if at_once { Done::Moved } else { Done::Copied };
+    if !pairs.is_empty() {
+        place.answers.send(transfer.ticket, done(pairs.into_iter().collect()));
+    }
+    place.answers.about(transfer.ticket, stay, |ids| Done::Failed(ids, why));
 }
 
 /// Answers for what arrived, and removes the originals of a move that was a copy so far.
@@ -345,6 +364,25 @@ mod tests {
         ];
         let (outcomes, _) = write("UIDPLUS", vec![scene], job("4:5", true));
         assert_eq!(outcomes, ["5 gone", "moved [(4, Some(21))]", "finished"]);
+    }
+
+    #[test]
+    fn nothing_is_expunged_from_a_mailbox_that_took_its_place_meanwhile() {
+        let another: Line = ("SELECT \"A\"", "* 9 EXISTS\n* OK [UIDVALIDITY 70] v\n$ OK another one");
+        let scene = vec![
+            OPEN,
+            NEXT,
+            looked("4"),
+            ("UID COPY 4 \"B\"", "$ OK no word of where"),
+            ("UID SEARCH UID 4", "* SEARCH 4\n$ OK"),
+            ("EXAMINE \"B\"", "$ OK"),
+            ("UID FETCH 20:4294967295", text(proof("21") + "$ OK")),
+            another,
+            another,
+        ];
+        let (outcomes, _) = write("UIDPLUS", vec![scene], job("4", true));
+        let why = "4 failed now: the mailbox is not the one that was looked at: it was replaced meanwhile";
+        assert_eq!(outcomes, ["copied [(4, Some(21))]", why, "finished"]);
     }
 
     #[test]
