@@ -69,9 +69,9 @@ pub(super) fn find(state: &State, root: &Path, owner: Owner<'_>) -> Result<Footi
         } else {
             Adoption::No
         };
-        let pair = marker.map_or_else(new_name, |marker| marker.pair);
         return Ok(Footing {
-            pair,
+            // Never that of a state before: should that come back, or be at work on another machine, it is refused.
+            pair: new_name(),
             distrust: false,
             restored: false,
             adopting,
@@ -387,5 +387,20 @@ mod tests {
         assert_eq!(find(&fresh, &root, OWNER).unwrap().adopting, Adoption::No);
         std::fs::create_dir_all(root.join("INBOX/cur")).unwrap();
         assert_eq!(find(&fresh, &root, OWNER).unwrap().adopting, Adoption::Asking);
+    }
+
+    #[test]
+    fn who_adopts_a_maildir_takes_it_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("mail");
+        let first = state_at(dir.path(), 5, 5);
+        set_marker(dir.path(), |m| m.run = 5);
+        let second = State::open(&dir.path().join("other.db"), Purpose::Run).unwrap();
+        let footing = find(&second, &root, OWNER).unwrap();
+        footing.begin(&second, &root, OWNER, 1).unwrap();
+        // Else each would take the other's run numbers for a sign of age, and undo what was done in the Maildir.
+        assert!(find(&first, &root, OWNER).unwrap_err().what.contains("another state"));
+        let footing = find(&second, &root, OWNER).unwrap();
+        assert!(!footing.distrust && !footing.restored);
     }
 }
