@@ -201,6 +201,10 @@ fn view(
     let mut resting = add_pending(state, candidate.id, tried, &mut added, &mut touch)?;
     for side in Side::BOTH {
         let at = side as usize;
+        if candidate.at[side.other() as usize] == Presence::Gone {
+            // What is left out is beyond the base: a mailbox that goes on holding it is not deleted (DESIGN 8a).
+            resting[at] = resting[at].union(&state.left_out_in(candidate.id, side)?);
+        }
         if matches!(candidate.at[at], Presence::Gone | Presence::Never) {
             // The mailbox that is made in its place may give these ids to other messages.
             let waited = std::mem::take(&mut added[at]).union(&std::mem::take(&mut resting[at]));

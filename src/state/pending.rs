@@ -198,6 +198,13 @@ impl State {
         Ok(found)
     }
 
+    /// All messages of a mailbox that are left out.
+    pub fn left_out_in(&self, mailbox: MailboxId, side: Side) -> Result<IdSet> {
+        let sql = "SELECT id FROM pending WHERE mailbox=? AND side=? AND kind>=2 ORDER BY id";
+        let ids = self.rows(sql, (mailbox.0, side as u8), |row| row.get::<_, i64>(0))?;
+        Ok(ids.into_iter().map(|id| id as u64).collect())
+    }
+
     /// How many messages are left out for each reason.
     pub fn left_out(&self) -> Result<BTreeMap<Beyond, u64>> {
         let sql = "SELECT kind, count(*) FROM pending WHERE kind>=2 GROUP BY kind";
