@@ -182,12 +182,18 @@ impl Wanted<'_> {
         let identity = streaming.digester.finish();
         let landed = match streaming.into {
             Into::Nobody => return true,
+            Into::Failed(failure) => Err(failure),
+            // Sizes are told wrongly, but not of nothing; and an empty file would pass for the message from then on.
+            _ if identity.size == 0 && fetch.size.is_some_and(|size| size > 0) => {
+                let what = format!("the server handed out nothing of its {} bytes", fetch.size.unwrap_or(0));
+                self.ids.remove(id);
+                return self.fail_ids(&IdSet::range(id..=id), Failure::message(what), out);
+            }
             Into::Sink(head, sink) => finish(head, sink, identity),
             Into::Spool(spool) => match head(fetch) {
                 Some(head) => self.land_late(head, spool, identity),
                 None => Err(Failure::message("the server did not tell its flags, date and size")),
             },
-            Into::Failed(failure) => Err(failure),
         };
         self.ids.remove(id);
         match landed {
@@ -533,6 +539,16 @@ mod tests {
             (
                 format!("* 1 FETCH (UID 5 FLAGS () {DATE} RFC822.SIZE 3 BODY[] NIL)"),
                 "5 failed: the server has no text for it",
+                None,
+            ),
+            (
+                format!("* 1 FETCH (UID 5 FLAGS () {DATE} RFC822.SIZE 3 BODY[] {{0}}\r\n)"),
+                "5 failed: the server handed out nothing of its 3 bytes",
+                None,
+            ),
+            (
+                format!("* 1 FETCH (BODY[] \"\" UID 5 FLAGS () {DATE} RFC822.SIZE 3)"),
+                "5 failed: the server handed out nothing of its 3 bytes",
                 None,
             ),
             (
