@@ -53,9 +53,26 @@ pub(super) fn look_among_left_out(state: &State, view: &mut View, side: Side, si
     for (reason, messages) in state.left_out_of(view.id, side, sizes)? {
         let ids = messages.iter().map(|(id, _)| *id).collect();
         view.added[side as usize] = view.added[side as usize].union(&ids);
-        view.beyond[side as usize].insert(reason, messages);
+        let beyond = view.beyond[side as usize].entry(reason).or_default();
+        beyond.extend(messages);
+        beyond.sort_unstable();
+        beyond.dedup();
     }
     Ok(())
+}
+
+/// So can what is new on the other side, where dates are not the same on both.
+pub(super) fn look_for_the_new(state: &State, view: &mut View, side: Side) -> Result<()> {
+    let new = view.waiting[side.other() as usize]
+        .iter()
+        .filter_map(|waiting| match waiting {
+            Waiting::New(new) => Some(new),
+            Waiting::Void(_) => None,
+        });
+    let sizes = new
+        .flat_map(|new| [new.size, new.size.saturating_sub(new.marks)])
+        .collect();
+    look_among_left_out(state, view, side, &sizes)
 }
 
 /// Marks what is new and beyond the bounds.

@@ -23,6 +23,8 @@ pub(super) fn identify(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
     look_at_both(job, seen, &lost)?;
     for side in Side::BOTH {
         if !job.stores[side as usize].keeps_flags() {
+            let views = &mut seen.views.iter_mut();
+            views.try_for_each(|view| bounds::look_for_the_new(job.state, view, side))?;
             identify_on_server(job, seen, side, &lost[side as usize])?;
         }
     }

@@ -128,3 +128,27 @@ fn a_backup_leaves_out_what_is_old() {
         "what is left out is not missing: {run:#?}"
     );
 }
+
+#[test]
+fn what_was_left_out_and_comes_by_another_way_is_one() {
+    let Some(dovecot) = Dovecot::shared() else { return };
+    let mut scene = Scene::new(dovecot, "bounds-met");
+    scene
+        .raw()
+        .append_all("INBOX", &[mail("new", 100, NEW), mail("old", 100, OLD)]);
+    local::create(&scene.dir("INBOX"));
+    scene.world.set("since", "\"2020-01-01\"");
+    let run = scene.world.sync_ok();
+    assert_eq!((run.count("left", "added"), left_out(&run)), (1, [0, 1]), "{run:#?}");
+
+    // From a copy of the Maildir that kept no dates.
+    local::deliver(&scene.dir("INBOX"), &of_size("old", 100), NEW, Some("S"));
+    let run = scene.world.sync_ok();
+    assert_eq!(
+        (run.count("right", "added"), run.account()["paired"].as_u64()),
+        (0, Some(1)),
+        "{run:#?}"
+    );
+    assert_eq!((scene.files("INBOX").len(), scene.server.look().count("INBOX")), (2, 2));
+    scene.nothing_left("the two are one");
+}
