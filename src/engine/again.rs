@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::{Finished, Job};
 use crate::error::{Kind, Result, Retry};
 use crate::execute::Outcome;
-use crate::model::{Id, MailboxId, Side};
 use crate::pause::{grown, pause};
 use crate::plan::Plan;
 use crate::state::ProblemKey;
@@ -22,8 +21,8 @@ const WAIT: Duration = Duration::from_secs(1);
 /// What earlier passes of a run came to.
 #[derive(Default)]
 pub(super) struct Tried {
-    /// Messages that were refused: once is enough.
-    pub(super) refused: BTreeSet<(MailboxId, Side, Id)>,
+    /// What was refused: once is enough.
+    pub(super) refused: BTreeSet<ProblemKey>,
     /// Both sides were looked at before: what does not add up this time either is how things are.
     pub(super) looked: bool,
 }
@@ -85,12 +84,8 @@ impl Finished {
             .failures
             .iter()
             .filter(|(_, failure)| failure.retry != Retry::Now);
-        let refused = refused.filter_map(|(key, _)| match key {
-            ProblemKey::Message(mailbox, side, id) => Some((*mailbox, *side, *id)),
-            _ => None,
-        });
         Tried {
-            refused: refused.collect(),
+            refused: refused.map(|(key, _)| *key).collect(),
             looked: true,
         }
     }

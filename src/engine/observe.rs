@@ -6,11 +6,11 @@ use super::again::Tried;
 use super::listen::{Heard, listen};
 use super::survey::{self, Candidate};
 use super::{Job, bounds, identify};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, Retry};
 use crate::execute::Names;
 use crate::model::{Checkpoint, Envelope, Gone, Id, IdSet, MailboxId, Pair, PairId, RawName, Side, Status};
 use crate::plan::{Base, Now, Presence, Touched, View};
-use crate::state::{PendingKind, ProblemKey, State, now};
+use crate::state::{Changes, PendingKind, ProblemKey, ProblemRow, State, now};
 
 /// What was seen.
 #[derive(Default)]
@@ -60,10 +60,10 @@ pub(super) fn observe(job: &Job<'_>, tried: &Tried) -> Result<Observation> {
     if seen.outdated {
         return Ok(seen);
     }
-    let closed = closed(job.state)?;
+    let problems = job.state.problems()?;
     for candidate in &candidates {
         let mut view = view(job.state, candidate, &mut heard, tried)?;
-        view.closed = Side::BOTH.map(|side| closed.contains(&(candidate.id, side)));
+        refusals(&mut view, &problems, tried);
         seen.names.insert(candidate.id, names(candidate));
         seen.views.push(view);
     }
@@ -73,22 +73,47 @@ pub(super) fn observe(job: &Job<'_>, tried: &Tried) -> Result<Observation> {
     Ok(seen)
 }
 
-/// What took no changes when it was last tried, and is not to be tried again yet.
-fn closed(state: &State) -> Result<BTreeSet<(MailboxId, Side)>> {
-    let problems = state.problems()?.into_iter();
-    let waiting = problems.filter(|row| row.is_closed && row.next.is_none_or(|next| next > now()));
-    Ok(waiting.filter_map(|row| Some((row.mailbox_id?, row.side))).collect())
+/// What was refused when it was last tried, and is not to be tried again yet.
+fn refusals(view: &mut View, problems: &[ProblemRow], tried: &Tried) {
+    let now = now();
+    for row in problems.iter().filter(|row| row.mailbox_id == Some(view.id)) {
+        let (at, waits) = (row.side as usize, row.next.is_none_or(|next| next > now));
+        let was_tried = |key| tried.refused.contains(&key);
+        match (row.refuses, row.id) {
+            (Some(changes), _) => {
+                let rests = waits || was_tried(ProblemKey::Changes(view.id, row.side, changes));
+                match changes {
+                    Changes::All => view.closed[at] |= rests,
+                    Changes::Flags => view.refused[at].flags |= rests,
+                    Changes::Removals => view.refused[at].removals |= rests,
+                }
+            }
+            // What is never tried again is a doubt about a message, no refusal to change it.
+            (None, Some(id)) if row.retry != Retry::Never => {
+                if waits || was_tried(ProblemKey::Message(view.id, row.side, id)) {
+                    view.refused[at].messages.insert(id);
+                }
+            }
+            (None, _) => {}
+        }
+    }
 }
 
-/// What was closed and due was tried in this run; unless that failed again, it is over.
+/// What was refused and due was tried in this run; unless that failed again, it is over. So is what nothing waits for.
 pub(super) fn settle_changes(state: &State, failures: &[(ProblemKey, Failure)]) -> Result<()> {
-    for row in state.problems()?.into_iter().filter(|row| row.is_closed) {
+    for row in state.problems()? {
         let failed = failures.iter().any(|(key, failure)| row.is(*key, &failure.what));
-        if let Some(mailbox) = row
-            .mailbox_id
-            .filter(|_| !failed && row.next.is_some_and(|next| next <= now()))
-        {
-            state.settle_changes(mailbox, row.side)?;
+        let Some(mailbox) = row.mailbox_id.filter(|_| !failed) else {
+            continue;
+        };
+        match (row.refuses, row.id) {
+            (Some(changes), _) if row.next.is_some_and(|next| next <= now()) => {
+                state.settle_changes(mailbox, row.side, changes)?;
+            }
+            (None, Some(id)) if row.retry != Retry::Never && !state.is_waited_for(mailbox, row.side, id)? => {
+                state.settle_problems(mailbox, row.side, &IdSet::range(id..=id))?;
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -251,7 +276,8 @@ fn view(
         pairs: 0, // see count_pairs
         resting: Side::BOTH.map(|side| resting[side as usize].difference(&added[side as usize])),
         added,
-        closed: [false; 2],
+        closed: [false; 2], // see refusals
+        refused: Default::default(),
         waiting: [Vec::new(), Vec::new()],
         beyond: Default::default(),
         touched: touched.into_values().collect(),
@@ -292,7 +318,9 @@ fn add_pending(
     let now = now();
     let mut resting: [IdSet; 2] = Default::default();
     for pending in state.pending(mailbox)? {
-        let rests = tried.refused.contains(&(mailbox, pending.side, pending.id));
+        let rests = tried
+            .refused
+            .contains(&ProblemKey::Message(mailbox, pending.side, pending.id));
         let due = !rests && pending.next_try.is_none_or(|next| next <= now);
         match pending.kind {
             PendingKind::Added => {

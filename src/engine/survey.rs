@@ -231,7 +231,7 @@ fn waiting_mailboxes(job: &Job<'_>) -> Result<Vec<String>> {
     let now = crate::state::now();
     let problems = job.state.problems()?.into_iter();
     Ok(problems
-        .filter(|p| p.id.is_none() && !p.is_closed && p.next.is_none_or(|next| next > now))
+        .filter(|p| p.id.is_none() && p.refuses.is_none() && p.next.is_none_or(|next| next > now))
         .filter_map(|p| p.mailbox)
         .collect())
 }

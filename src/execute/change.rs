@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::notes::{one, settle_flags};
 use super::{Executor, deeds};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Failure, Kind, Reach, Result, Retry};
 use crate::model::{Flags, Gone, IdSet, MailboxId, PairId, Side};
 use crate::plan::{Action, Step};
-use crate::state::{Deed, DeedMessage, ProblemKey, State};
+use crate::state::{Changes, Deed, DeedMessage, ProblemKey, State};
 use crate::store::{Done, Ticket, WriteJob};
 
 /// Messages of one job, by their id on the side that is changed.
@@ -25,12 +25,12 @@ struct Batch {
 
 /// Jobs for both sides, and what each is about.
 #[derive(Default)]
-struct Changes {
+struct Jobs {
     jobs: [Vec<WriteJob>; 2],
     batches: [Vec<Batch>; 2],
 }
 
-impl Changes {
+impl Jobs {
     fn next_ticket(&self, on: Side) -> Ticket {
         Ticket(self.jobs[on as usize].len() as u64)
     }
@@ -58,12 +58,12 @@ impl Executor<'_> {
         flags: impl Iterator<Item = &'p Step>,
         removals: impl Iterator<Item = &'p Step>,
     ) -> Result<()> {
-        let mut changes = Changes::default();
-        self.add_flags(flags, &mut changes);
+        let mut jobs = Jobs::default();
+        self.add_flags(flags, &mut jobs);
         if !self.stopping() {
-            self.add_removals(removals, &mut changes)?;
+            self.add_removals(removals, &mut jobs)?;
         }
-        let (jobs, mut batches) = changes.by_mailbox();
+        let (jobs, mut batches) = jobs.by_mailbox();
         self.write(jobs, |executor, side, ticket, done| {
             let batch = &mut batches[side as usize][ticket.0 as usize];
             if batch.removes {
@@ -74,7 +74,7 @@ impl Executor<'_> {
         })
     }
 
-    fn add_flags<'p>(&self, steps: impl Iterator<Item = &'p Step>, changes: &mut Changes) {
+    fn add_flags<'p>(&self, steps: impl Iterator<Item = &'p Step>, jobs: &mut Jobs) {
         for step in steps {
             let Action::SetFlags { on, ids, add, remove } = &step.action else {
                 continue;
@@ -93,13 +93,13 @@ impl Executor<'_> {
                 leaving: BTreeMap::new(),
             };
             let job = WriteJob::Flags {
-                ticket: changes.next_ticket(*on),
+                ticket: jobs.next_ticket(*on),
                 mailbox,
                 ids: ids.clone(),
                 add: add.clone(),
                 remove: remove.clone(),
             };
-            changes.add(*on, job, batch);
+            jobs.add(*on, job, batch);
         }
     }
 
@@ -119,7 +119,7 @@ impl Executor<'_> {
             Done::Failed(ids, failure) | Done::Unknown(ids, failure) => {
                 let ids = if ids.is_empty() { batch.open.clone() } else { ids };
                 self.flags_wait(on, batch, &ids)?;
-                self.changes_failed(on, batch.mailbox, &ids, &failure)?;
+                self.changes_failed(on, batch, &ids, failure)?;
                 batch.open = batch.open.difference(&ids);
             }
             Done::Gone(ids) => {
@@ -136,12 +136,24 @@ impl Executor<'_> {
         Ok(())
     }
 
-    fn changes_failed(&mut self, on: Side, mailbox: MailboxId, ids: &IdSet, failure: &Failure) -> Result<()> {
-        if failure.kind == Kind::ReadOnly {
-            return self.fail(ProblemKey::Changes(mailbox, on), failure.clone());
+    /// What keeps all changes of a kind from a mailbox is told once, and they wait together for their next try.
+    fn changes_failed(&mut self, on: Side, batch: &Batch, ids: &IdSet, failure: Failure) -> Result<()> {
+        // Another change, or the same one in another place, may be taken.
+        let failure = match failure.retry {
+            Retry::Never => failure.retry(Retry::Later),
+            Retry::Now | Retry::Later => failure,
+        };
+        let whole = match (failure.kind, failure.reach, failure.retry) {
+            (Kind::ReadOnly, ..) => Some(Changes::All),
+            (_, Reach::Mailbox, Retry::Later) if batch.removes => Some(Changes::Removals),
+            (_, Reach::Mailbox, Retry::Later) => Some(Changes::Flags),
+            _ => None,
+        };
+        if let Some(changes) = whole {
+            return self.fail(ProblemKey::Changes(batch.mailbox, on, changes), failure);
         }
         for id in ids.iter() {
-            self.fail(ProblemKey::Message(mailbox, on, id), failure.clone())?;
+            self.fail(ProblemKey::Message(batch.mailbox, on, id), failure.clone())?;
         }
         Ok(())
     }
@@ -158,7 +170,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    fn add_removals<'p>(&self, steps: impl Iterator<Item = &'p Step>, changes: &mut Changes) -> Result<()> {
+    fn add_removals<'p>(&self, steps: impl Iterator<Item = &'p Step>, jobs: &mut Jobs) -> Result<()> {
         for step in steps {
             let Action::Remove { on, pairs } = &step.action else {
                 continue;
@@ -188,12 +200,12 @@ impl Executor<'_> {
                     .collect(),
             };
             let job = WriteJob::Remove {
-                ticket: changes.next_ticket(*on),
+                ticket: jobs.next_ticket(*on),
                 mailbox,
                 path: step.path.clone(),
                 messages,
             };
-            changes.add(*on, job, batch);
+            jobs.add(*on, job, batch);
         }
         Ok(())
     }
@@ -236,7 +248,7 @@ impl Executor<'_> {
             Done::Failed(ids, failure) | Done::Unknown(ids, failure) => {
                 let ids = if ids.is_empty() { batch.open.clone() } else { ids };
                 self.removals_wait(on, batch, &ids)?;
-                self.changes_failed(on, batch.mailbox, &ids, &failure)?;
+                self.changes_failed(on, batch, &ids, failure)?;
                 batch.open = batch.open.difference(&ids);
             }
             Done::Finished => {

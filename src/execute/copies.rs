@@ -8,7 +8,7 @@ use super::{Executor, deeds};
 use crate::error::{Failure, Kind, Reach, Result};
 use crate::model::{Gone, Half, Id, IdSet, MailboxId, Pair, PairId, Side};
 use crate::plan::{Action, Source, Step, Twin};
-use crate::state::{IntentKind, ProblemKey};
+use crate::state::{Changes, IntentKind, ProblemKey};
 use crate::store::{Done, Ticket, WriteJob};
 
 impl Executor<'_> {
@@ -152,7 +152,7 @@ impl Executor<'_> {
             } else {
                 to
             };
-            return self.fail(ProblemKey::Changes(closed, batch.on), failure.clone());
+            return self.fail(ProblemKey::Changes(closed, batch.on, Changes::All), failure.clone());
         }
         for id in waiting {
             self.fail(ProblemKey::Message(to, other, id), failure.clone())?;

@@ -10,7 +10,7 @@ use crate::error::{Failure, Kind, Result};
 use crate::model::{Half, IdSet, MailboxId, Side};
 use crate::plan::{Action, Step, first_sight};
 use crate::spool;
-use crate::state::{Deed, DeedMessage, Intent, IntentKind, IntentMessage, ProblemKey, now};
+use crate::state::{Changes, Deed, DeedMessage, Intent, IntentKind, IntentMessage, ProblemKey, now};
 use crate::store::{Depth, Done, IntentId, Meet, Outcome, ReadJob, Ticket, WriteJob};
 
 /// So many messages are sent to a server under one row of the journal.
@@ -320,7 +320,10 @@ impl Executor<'_> {
             return Ok(());
         }
         if failure.kind == Kind::ReadOnly {
-            return self.fail(ProblemKey::Changes(mailbox, from.other()), failure.clone());
+            return self.fail(
+                ProblemKey::Changes(mailbox, from.other(), Changes::All),
+                failure.clone(),
+            );
         }
         for id in ids.iter() {
             self.fail(ProblemKey::Message(mailbox, from, id), failure.clone())?;

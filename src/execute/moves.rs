@@ -7,7 +7,7 @@ use super::{Executor, deeds};
 use crate::error::{Kind, Reach, Result};
 use crate::model::{Flags, Gone, Half, Id, IdSet, Keyword, Known, MailboxId, Pair, Side, System};
 use crate::plan::{Action, Match, Move, Step, first_sight};
-use crate::state::{Deed, Intent, IntentKind, IntentMessage, ProblemKey, now};
+use crate::state::{Changes, Deed, Intent, IntentKind, IntentMessage, ProblemKey, now};
 use crate::store::{Done, IntentId, Ticket, WriteJob};
 
 /// Messages of one job, by their ids in the mailbox that they come from.
@@ -289,7 +289,7 @@ impl Executor<'_> {
             } else {
                 batch.to
             };
-            return self.fail(ProblemKey::Changes(closed, batch.on), failure.clone());
+            return self.fail(ProblemKey::Changes(closed, batch.on, Changes::All), failure.clone());
         }
         for id in ids.iter() {
             self.fail(ProblemKey::Message(batch.from, batch.on, id), failure.clone())?;

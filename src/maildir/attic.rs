@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::disk::{carry, create_directories, failure, if_there, names, shown};
+use super::disk::{carry, create_directories, failure, if_there, names, reach_of_rename, shown};
 use super::filename::FileName;
 use super::layout::{Layout, directory};
 use super::listing::Found;
@@ -19,7 +19,8 @@ use crate::error::{Reach, Result};
 use crate::model::MailboxPath;
 
 impl Shared {
-    /// Moves a file into the attic; durable with the next flush. `NotFound` if it has another name by now.
+    /// Moves a file into the attic; durable with the next flush. `NotFound` if it has another name by now; other errors carry
+    /// a failure.
     pub(super) fn shelve(&self, place: &Place, found: &Found, path: &MailboxPath) -> io::Result<PathBuf> {
         let room = self.room(path).map_err(io::Error::from)?;
         let from = place.file(found.part, &found.name);
@@ -34,10 +35,29 @@ impl Shared {
                     return Ok(to);
                 }
                 Err(err) if err.kind() == io::ErrorKind::AlreadyExists => copy += 1,
-                Err(err) if err.kind() == io::ErrorKind::NotFound && !room.is_dir() => self.make_room(&room)?,
-                Err(err) => return Err(err),
+                Err(err) if err.kind() == io::ErrorKind::NotFound => {
+                    if room.is_dir() {
+                        return Err(err);
+                    }
+                    let made = self.make_room(&room);
+                    made.map_err(|err| self.unshelved(&err, Reach::Mailbox, place))?;
+                }
+                Err(err) => {
+                    let reach = if room.is_dir() {
+                        reach_of_rename(&err)
+                    } else {
+                        Reach::Mailbox
+                    };
+                    return Err(self.unshelved(&err, reach, place));
+                }
             }
         }
+    }
+
+    /// That a file could not be moved into the attic, and whether no other of its mailbox can be either.
+    fn unshelved(&self, err: &io::Error, reach: Reach, place: &Place) -> io::Error {
+        let what = format!("cannot move from {} into {}", shown(&place.path), self.shelf());
+        failure(err, reach, what).into()
     }
 
     /// What to call it towards the user.

@@ -72,6 +72,14 @@ pub(crate) fn is_of_the_disk(err: &io::Error) -> bool {
     )
 }
 
+/// How far a rename's refusal reaches at least: directories that may not be written, or are none, refuse every file.
+pub(super) fn reach_of_rename(err: &io::Error) -> Reach {
+    match errno(err) {
+        Some(Errno::ACCESS | Errno::ROFS | Errno::NOTDIR) => Reach::Mailbox,
+        _ => Reach::Message,
+    }
+}
+
 /// A path for a message to the user.
 pub(crate) fn shown(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io;
 
-use super::disk::{failure, rename_new, shown};
+use super::disk::{failure, reach_of_rename, rename_new, shown};
 use super::filename::FileName;
 use super::index::FileRow;
 use super::keywords::{Keywords, LetterChange};
@@ -56,7 +56,10 @@ impl Shared {
                     Ok(None) => {
                         gone.insert(row.id);
                     }
-                    Err(err) => answers.fail(row, &err, format!("cannot change flags in {}", shown(&place.path)))?,
+                    Err(err) => {
+                        let what = format!("cannot change flags in {}", shown(&place.path));
+                        answers.fail_in(row, &err, reach_of_rename(&err), what)?;
+                    }
                 }
             }
             answers.tell(Done::Flags(done))?;
@@ -102,7 +105,12 @@ impl Shared {
 impl Answers<'_> {
     /// Tells that something failed for one message; fails itself if that is the end for the account.
     pub(super) fn fail(&self, row: &FileRow, err: &io::Error, what: impl Display) -> Result<()> {
-        let failure = Failure::carried(err).unwrap_or_else(|| failure(err, Reach::Message, what));
+        self.fail_in(row, err, Reach::Message, what)
+    }
+
+    /// The same for a failure that reaches so far at least.
+    pub(super) fn fail_in(&self, row: &FileRow, err: &io::Error, reach: Reach, what: impl Display) -> Result<()> {
+        let failure = Failure::carried(err).unwrap_or_else(|| failure(err, reach, what));
         self.tell(Done::Failed(IdSet::range(row.id..=row.id), failure.clone()))?;
         if failure.reach == Reach::Account {
             Err(failure)

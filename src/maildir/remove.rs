@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use super::disk::{mtime, open_file};
+use super::disk::{mtime, open_file, shown};
 use super::index::FileRow;
 use super::listing::{Finder, Found};
 use super::place::Place;
@@ -49,7 +49,7 @@ impl Shared {
             match done {
                 Ok(Some(true) | None) => removed.push(row.id),
                 Ok(Some(false)) => differs.push(row.id),
-                Err(err) => answers.fail(row, &err, format!("cannot move into {}", self.shelf()))?,
+                Err(err) => answers.fail(row, &err, format!("cannot read it in {}", shown(&place.path)))?,
             }
         }
         let removed = id_set(removed);

@@ -154,6 +154,7 @@ mod tests {
             added: [IdSet::new(), added.clone()],
             resting: Default::default(),
             closed: [false; 2],
+            refused: Default::default(),
             waiting: Default::default(),
             beyond: Default::default(),
             touched: Vec::new(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::mailboxes::Fate;
 use super::pair::{Match, Waiting, joined};
-use super::{Action, Base, Input, Now, Rule, Step, Touched, View, flags};
+use super::{Action, Base, Change, Input, Now, REFUSED, Rule, Step, Touched, View, flags};
 use crate::model::{Flags, Gone, Id, IdSet, Pair, PairId, Side};
 
 /// What one side of a pair is, for the table.
@@ -175,6 +175,9 @@ fn removal(
                 "not all of that side could be read; the message may have moved",
             );
         }
+        Rule::Spread if view.refuses(gone.other(), Change::Removal, &touched.pair) => {
+            keep(groups, Held::Pending, REFUSED);
+        }
         Rule::Spread => groups
             .remove
             .entry((gone.other(), why))
@@ -196,6 +199,21 @@ fn unknown(touched: &Touched, there: Side, input: &Input, groups: &mut Groups) {
     }
 }
 
+/// What to do with the flags of a message that a side changed: what is refused where they would be set is kept.
+fn flags_rule(view: &View, pair: &Pair, by: Side, asked: Rule) -> Rule {
+    let rule = view.rule(by, asked);
+    let set_on = match rule {
+        Rule::Spread => by.other(),
+        Rule::Undo => by,
+        Rule::Keep => return rule,
+    };
+    if view.refuses(set_on, Change::Flags, pair) {
+        Rule::Keep
+    } else {
+        rule
+    }
+}
+
 fn merge(touched: &Touched, view: &View, input: &Input, groups: &mut Groups) {
     let pair = &touched.pair;
     let base = Side::BOTH.map(|side| &pair.half(side).flags);
@@ -205,7 +223,7 @@ fn merge(touched: &Touched, view: &View, input: &Input, groups: &mut Groups) {
     });
     // A side whose flags are kept or undone makes no change for the other.
     let asked = Side::BOTH.map(|side| input.policy.of(side).flags);
-    let rules = Side::BOTH.map(|side| view.rule(side, asked[side as usize]));
+    let rules = Side::BOTH.map(|side| flags_rule(view, pair, side, asked[side as usize]));
     let spread = Side::BOTH.map(|side| {
         if rules[side as usize] == Rule::Spread {
             now[side as usize]
@@ -217,7 +235,10 @@ fn merge(touched: &Touched, view: &View, input: &Input, groups: &mut Groups) {
     for side in Side::BOTH {
         let at = side as usize;
         if let (Rule::Keep, Some(id), true) = (rules[at], pair.half(side).id, now[at] != base[at]) {
-            let why = view.why_kept(side, asked[at], "the policy keeps this side's flags");
+            let why = match view.rule(side, asked[at]) {
+                Rule::Keep => view.why_kept(side, asked[at], "the policy keeps this side's flags"),
+                Rule::Spread | Rule::Undo => REFUSED,
+            };
             groups
                 .keep_flags
                 .entry((side, why))

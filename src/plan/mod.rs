@@ -92,12 +92,25 @@ pub struct View {
     pub beyond: [LeftOut; 2],
     /// That side of it took no changes when it was last tried, and its next try is not due.
     pub closed: [bool; 2],
+    /// What of the changes of paired messages that side refused when it was last tried, and whose next try is not due.
+    pub refused: [Refused; 2],
     /// Base rows of which a side has changed.
     pub touched: Vec<Touched>,
 }
 
 /// New messages that are too large or too old to be transferred, with their sizes, ascending by id.
 pub type LeftOut = BTreeMap<Beyond, Vec<(Id, u64)>>;
+
+/// What a side of a mailbox refused; it waits, and is not tried meanwhile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// No flags are changed there, such as in a directory that only its owner may write.
+    pub flags: bool,
+    /// Nothing is removed there, such as into an attic that cannot be written.
+    pub removals: bool,
+    /// Paired messages that stay as they are, by their ids there.
+    pub messages: IdSet,
+}
 
 /// Whether a side has a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,7 +190,29 @@ pub fn gaps(input: &Input, plan: &Plan) -> Vec<String> {
 /// Why changes are kept that a closed side does not take.
 const CLOSED: &str = "the other side takes no changes in this mailbox, and its next try is not due";
 
+/// Why changes are kept that the other side refused for this message, or for all of its kind here.
+const REFUSED: &str = "the other side refused this when it was last tried, and its next try is not due";
+
+/// A kind of change of a paired message.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Flags,
+    Removal,
+    Move,
+}
+
 impl View {
+    /// Whether that side refused such a change of its half of a pair, and is not to be asked again yet.
+    fn refuses(&self, on: Side, change: Change, pair: &Pair) -> bool {
+        let refused = &self.refused[on as usize];
+        let all = match change {
+            Change::Flags => refused.flags,
+            Change::Removal => refused.removals,
+            Change::Move => false,
+        };
+        all || pair.half(on).id.is_some_and(|id| refused.messages.contains(id))
+    }
+
     /// What to do with changes that a side made here: what the policy says, but what the other side does not take is kept.
     fn rule(&self, by: Side, rule: Rule) -> Rule {
         if rule == Rule::Spread && self.closed[by.other() as usize] {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::alike::{Traits, match_up};
 use super::pair::{Match, Matched, Waiting};
-use super::{Action, Base, CLOSED, Input, Move, Now, Rule, Step, Touched};
+use super::{Action, Base, CLOSED, Change, Input, Move, Now, REFUSED, Rule, Step, Touched};
 use crate::model::{ContentDigest, Envelope, Flags, Gone, Id, IdSet, MailboxId, Pair, PairId, Side};
 
 /// Decides on everything that moved, and takes it out of what is left to decide in each mailbox. Gives the
@@ -138,10 +138,10 @@ impl<'a> Moves<'a> {
             gone.push(lost.pair.id);
             return;
         }
-        let (rule, why) = if to_is_closed {
-            (Rule::Keep, CLOSED)
-        } else {
-            (rule, KEPT)
+        let (rule, why) = match rule {
+            _ if to_is_closed => (Rule::Keep, CLOSED),
+            Rule::Spread if self.is_refused(open, lost.pair, there) => (Rule::Keep, REFUSED),
+            rule => (rule, KEPT),
         };
         self.take(open, (*to, new.id), by);
         self.take(open, (from, id), there);
@@ -176,6 +176,12 @@ impl<'a> Moves<'a> {
                 gone.push(lost.pair.id);
             }
         }
+    }
+
+    /// Whether that side refused to move the message when it was last tried, and is not to be asked again yet.
+    fn is_refused(&self, open: &[Matched<'_>], pair: &Pair, on: Side) -> bool {
+        let at = self.places.get(&pair.mailbox);
+        at.is_some_and(|&at| open[at].view.refuses(on, Change::Move, pair))
     }
 
     /// Gone and new in one mailbox: its id changed, nothing else.
@@ -471,6 +477,7 @@ mod tests {
                 added: Default::default(),
                 resting: Default::default(),
                 closed: Default::default(),
+                refused: Default::default(),
                 waiting: Default::default(),
                 beyond: Default::default(),
                 touched: Vec::new(),

@@ -39,7 +39,7 @@ pub use lock::Lock;
 pub use mailboxes::{MailboxRow, Place};
 pub use pairs::Lost;
 pub use pending::{Pending, PendingKind};
-pub use problems::{ProblemKey, ProblemRow};
+pub use problems::{Changes, ProblemKey, ProblemRow};
 pub use runs::{BACKUP, RunRow};
 pub use traffic::Traffic;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{State, failed, keywords, side_of};
 use crate::error::Result;
-use crate::model::{Beyond, Flags, Id, IdSet, MailboxId, Side};
+use crate::model::{Beyond, Flags, Gone, Id, IdSet, MailboxId, Side};
 
 /// What happened to a message and waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +96,24 @@ impl State {
         self.settle_problems(mailbox, side, ids)
     }
 
+    /// Whether something waits for a message: itself, a change of its flags, or a removal of its partner.
+    pub fn is_waited_for(&self, mailbox: MailboxId, side: Side, id: Id) -> Result<bool> {
+        let is_pending = |side: Side, id: Id| -> Result<bool> {
+            let sql = "SELECT 1 FROM pending WHERE mailbox=? AND side=? AND id=?";
+            let rows = self.rows(sql, (mailbox.0, side as u8, id as i64), |_| Ok(()))?;
+            Ok(!rows.is_empty())
+        };
+        if is_pending(side, id)? {
+            return Ok(true);
+        }
+        let Some(pair) = self.partner(mailbox, side, id)? else {
+            return Ok(false);
+        };
+        let is_gone = pair.halves.iter().any(|half| half.gone != Gone::No);
+        let there = pair.half(side.other()).id;
+        Ok(is_gone || there.map_or(Ok(false), |there| is_pending(side.other(), there))?)
+    }
+
     /// The flags that wait to be carried over.
     pub fn pending_flags(&self, mailbox: MailboxId, side: Side, id: Id) -> Result<Option<Flags>> {
         let found = self.rows(
@@ -132,7 +150,8 @@ impl State {
         self.settle_problems(mailbox, side, ids)
     }
 
-    fn settle_problems(&self, mailbox: MailboxId, side: Side, ids: &IdSet) -> Result<()> {
+    /// Problems with these messages are over.
+    pub fn settle_problems(&self, mailbox: MailboxId, side: Side, ids: &IdSet) -> Result<()> {
         for range in ids.ranges() {
             self.execute(
                 "DELETE FROM problem WHERE mailbox=? AND side=? AND id BETWEEN ? AND ?",

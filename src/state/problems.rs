@@ -11,12 +11,40 @@ pub enum ProblemKey {
     Message(MailboxId, Side, Id),
     /// A mailbox of one side.
     Mailbox(MailboxId, Side),
-    /// A side of a mailbox takes no changes.
-    Changes(MailboxId, Side),
+    /// A side of a mailbox takes no changes of that kind.
+    Changes(MailboxId, Side, Changes),
     /// A side of the account, such as a name that cannot be listed.
     Account(Side),
     /// What ended a run before its time.
     Run,
+}
+
+/// Changes that a side of a mailbox can refuse as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Changes {
+    /// It may only be read.
+    All,
+    /// Flags of messages.
+    Flags,
+    /// Removals of messages.
+    Removals,
+}
+
+impl Changes {
+    /// At the end of a problem's key.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::All => "changes",
+            Self::Flags => "flags",
+            Self::Removals => "removals",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        [Self::All, Self::Flags, Self::Removals]
+            .into_iter()
+            .find(|changes| changes.name() == name)
+    }
 }
 
 /// A problem as recorded.
@@ -30,8 +58,8 @@ pub struct ProblemRow {
     pub side: Side,
     /// The message's id on its side, where it is about one.
     pub id: Option<Id>,
-    /// Its side of the mailbox takes no changes.
-    pub is_closed: bool,
+    /// What its side of the mailbox does not take.
+    pub refuses: Option<Changes>,
     /// It ended a run before its time.
     pub ended_run: bool,
     /// What happened.
@@ -54,10 +82,10 @@ impl ProblemRow {
                 (self.mailbox_id, self.side, self.id) == (Some(mailbox), side, Some(id))
             }
             ProblemKey::Mailbox(mailbox, side) => {
-                !self.is_closed && (self.mailbox_id, self.side, self.id) == (Some(mailbox), side, None)
+                self.refuses.is_none() && (self.mailbox_id, self.side, self.id) == (Some(mailbox), side, None)
             }
-            ProblemKey::Changes(mailbox, side) => {
-                self.is_closed && (self.mailbox_id, self.side) == (Some(mailbox), side)
+            ProblemKey::Changes(mailbox, side, changes) => {
+                (self.mailbox_id, self.side, self.refuses) == (Some(mailbox), side, Some(changes))
             }
             ProblemKey::Account(side) => {
                 !self.ended_run && (self.mailbox_id, self.side) == (None, side) && self.what == what
@@ -76,8 +104,6 @@ impl ProblemRow {
     }
 }
 
-/// At the end of the key of a [`ProblemKey::Changes`].
-const CHANGES: &str = "changes";
 /// The key of [`ProblemKey::Run`].
 const RUN: &str = "run";
 
@@ -95,7 +121,7 @@ impl State {
         let (text, mailbox, side, id) = match key {
             ProblemKey::Message(m, s, id) => (format!("{}/{s}/{id}", m.0), Some(m.0), s, Some(id as i64)),
             ProblemKey::Mailbox(m, s) => (format!("{}/{s}", m.0), Some(m.0), s, None),
-            ProblemKey::Changes(m, s) => (format!("{}/{s}/{CHANGES}", m.0), Some(m.0), s, None),
+            ProblemKey::Changes(m, s, changes) => (format!("{}/{s}/{}", m.0, changes.name()), Some(m.0), s, None),
             ProblemKey::Account(s) => (format!("{s}/{}", failure.what), None, s, None),
             ProblemKey::Run => (RUN.to_owned(), None, Side::Right, None),
         };
@@ -133,11 +159,13 @@ impl State {
     /// All problems, mailboxes first.
     pub fn problems(&self) -> Result<Vec<ProblemRow>> {
         self.rows(
-            "SELECT m.path, p.id, p.what, p.hint, p.retry, p.tries, p.next, p.side, p.mailbox, p.key='run',
-                p.mailbox IS NOT NULL AND p.key LIKE '%/changes' FROM problem p LEFT JOIN mailbox m ON m.id=p.mailbox
+            "SELECT m.path, p.id, p.what, p.hint, p.retry, p.tries, p.next, p.side, p.mailbox, p.key='run', p.key
+             FROM problem p LEFT JOIN mailbox m ON m.id=p.mailbox
              ORDER BY p.id IS NOT NULL, m.path, p.id",
             [],
             |row| {
+                let mailbox_id = row.get::<_, Option<u32>>(8)?.map(MailboxId);
+                let key: String = row.get(10)?;
                 Ok(ProblemRow {
                     mailbox: row.get(0)?,
                     id: row.get::<_, Option<i64>>(1)?.map(|id| id as u64),
@@ -147,9 +175,9 @@ impl State {
                     tries: row.get(5)?,
                     next: row.get(6)?,
                     side: side_of(row.get(7)?),
-                    mailbox_id: row.get::<_, Option<u32>>(8)?.map(MailboxId),
+                    mailbox_id,
                     ended_run: row.get(9)?,
-                    is_closed: row.get(10)?,
+                    refuses: mailbox_id.and_then(|_| Changes::named(key.rsplit('/').next()?)),
                 })
             },
         )
@@ -157,16 +185,13 @@ impl State {
 
     /// The mailbox of that side could be read: problems with it as a whole are over.
     pub fn settle_mailbox(&self, mailbox: MailboxId, side: Side) -> Result<()> {
-        self.execute(
-            "DELETE FROM problem WHERE mailbox=? AND side=? AND id IS NULL AND key NOT LIKE '%/changes'",
-            (mailbox.0, side as u8),
-        )
-        .map(drop)
+        let key = format!("{}/{side}", mailbox.0);
+        self.execute("DELETE FROM problem WHERE key=?", [key]).map(drop)
     }
 
-    /// The mailbox of that side takes changes, or there are none any more.
-    pub fn settle_changes(&self, mailbox: MailboxId, side: Side) -> Result<()> {
-        let key = format!("{}/{side}/{CHANGES}", mailbox.0);
+    /// The mailbox of that side takes such changes, or there are none any more.
+    pub fn settle_changes(&self, mailbox: MailboxId, side: Side, changes: Changes) -> Result<()> {
+        let key = format!("{}/{side}/{}", mailbox.0, changes.name());
         self.execute("DELETE FROM problem WHERE key=?", [key]).map(drop)
     }
 

@@ -15,6 +15,8 @@ mod places;
 mod read_only;
 mod renames;
 mod scene;
+#[cfg(target_os = "linux")]
+mod waiting;
 #[path = "../support"]
 #[allow(dead_code, unreachable_pub, unused_imports)] // these tests use a part
 #[allow(clippy::struct_excessive_bools, clippy::format_collect, clippy::format_push_string)]

@@ -7,7 +7,9 @@ use homing::model::{
     Bounds, ContentDigest, Envelope, EnvelopeKey, Flags, Gone, Half, HeaderDigest, Id, InternalDate, MailboxId,
     MailboxPath, ObjectId, Pair, PairId, Side,
 };
-use homing::plan::{Adoption, Base, Input, Limits, Naming, Now, Policy, Presence, Rename, Touched, View, Waiting};
+use homing::plan::{
+    Adoption, Base, Input, Limits, Naming, Now, Policy, Presence, Refused, Rename, Touched, View, Waiting,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -22,6 +24,7 @@ struct Place {
     at: [Presence; 2],
     acted_on: bool,
     closed: [bool; 2],
+    refused: [(bool, bool, u64); 2],
     renamed_to: [Option<usize>; 2],
     agreed: bool,
 }
@@ -95,17 +98,21 @@ fn place() -> impl Strategy<Value = Place> {
         ]
     };
     let name = || prop_oneof![9 => Just(None), 1 => (1..NAMES.len()).prop_map(Some)];
+    // Flags, removals, and every message whose id this divides, if it is small.
+    let refused = || (prop::bool::weighted(0.1), prop::bool::weighted(0.1), 1..20_u64);
     (
         [presence(), presence()],
         prop::bool::weighted(0.9),
         [name(), name()],
         any::<bool>(),
         [prop::bool::weighted(0.1), prop::bool::weighted(0.1)],
+        [refused(), refused()],
     )
-        .prop_map(|(at, acted_on, renamed_to, agreed, closed)| Place {
+        .prop_map(|(at, acted_on, renamed_to, agreed, closed, refused)| Place {
             at,
             acted_on,
             closed,
+            refused,
             renamed_to,
             agreed,
         })
@@ -256,6 +263,11 @@ impl Draft {
             added: Default::default(),
             resting: Default::default(),
             closed: place.closed,
+            refused: place.refused.map(|(flags, removals, nth)| Refused {
+                flags,
+                removals,
+                messages: (1..100).filter(|id| id % nth == 0 && nth < 4).collect(),
+            }),
             waiting: Default::default(),
             beyond: Default::default(),
             touched: Vec::new(),

@@ -76,6 +76,7 @@ impl Mirror for View {
             added: over(self.added),
             resting: over(self.resting),
             closed: over(self.closed),
+            refused: over(self.refused),
             waiting: over(self.waiting.map(each)),
             beyond: over(self.beyond),
             touched: each(self.touched),
