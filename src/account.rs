@@ -10,7 +10,7 @@ use crate::archive::Archive;
 use crate::config::map::NameMap;
 use crate::config::patterns::Scope;
 use crate::error::{Failure, Kind, Result};
-use crate::model::Bounds;
+use crate::model::{Bounds, TrashChoice};
 use crate::plan::Policy;
 use crate::secret::Secret;
 pub use credentials::{Credentials, Origin};
@@ -35,6 +35,8 @@ pub struct Account {
     pub bounds: Bounds,
     /// What happens to changes of either side.
     pub policy: Policy,
+    /// Where on the server messages go that were removed from the Maildir.
+    pub trash: TrashChoice,
     /// More than this share of an account's pairs is not removed in one run without approval, in percent.
     pub max_delete: u8,
     /// A mailbox with at least so many pairs that one side lost at once is not emptied on the other; 0: no such guard.

@@ -12,6 +12,7 @@
 //!   acts    INBOX Work                  `--mailbox`: only these are acted on
 //!   skips   Work                        out of scope
 //!   most    60                          max-size: what is larger is left out (`enormous` is, `a` is not)
+//!   trash   Trash                       what is removed on the right goes there; `auto`: to `Bin`
 //!   lost                                the state was lost before this run; `old`: it is older than the mail
 //!   guards  25 10                       max-delete in percent, empty-guard
 //!   doubles                             stopped on the way, a copy more may stay for each stop
@@ -36,7 +37,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use homing::model::{Bounds, Flags, InternalDate};
+use homing::model::{Bounds, Flags, InternalDate, MailboxPath, TrashChoice};
 use homing::plan::{Action, Policy, Rule, SidePolicy, Step};
 use memory::world::{Ended, Run, Scope, World};
 use memory::{Memory, Message, Nature};
@@ -70,6 +71,7 @@ struct Scenario {
     name: String,
     natures: [Nature; 2],
     guards: (u64, u64),
+    trash: TrashChoice,
     lopsided: bool,
     doubles: bool,
     base: Cell,
@@ -190,6 +192,7 @@ fn parse(text: &str) -> Vec<Scenario> {
                 name: line.trim().into(),
                 natures: [Nature::MAILDIR, Nature::SERVER],
                 guards: (100, 0),
+                trash: TrashChoice::None,
                 lopsided: false,
                 doubles: false,
                 base: cell(""),
@@ -222,6 +225,10 @@ fn key(scenario: &mut Scenario, word: &str, rest: &str) {
         "guards" => {
             let (percent, empty) = rest.split_once(' ').expect("two numbers");
             scenario.guards = (percent.parse().expect("a number"), empty.parse().expect("a number"));
+        }
+        "trash" => {
+            let named = || TrashChoice::Named(MailboxPath::parse(rest).expect("a name"));
+            scenario.trash = if rest == "auto" { TrashChoice::Auto } else { named() };
         }
         "doubles" => scenario.doubles = true,
         "lopsided" => scenario.lopsided = true,
@@ -268,8 +275,10 @@ impl Scenario {
     fn run(&self, round: &Round, mirrored: bool) -> Run {
         let mut how = Run::calm(policy(round.policy.as_deref().unwrap_or("sync")));
         (how.max_delete_percent, how.empty_guard) = self.guards;
+        how.trash[1] = self.trash.clone();
         if mirrored {
             how.policy.sides.reverse();
+            how.trash.reverse();
         }
         how.bounds = round.bounds;
         (how.distrust, how.scope) = (round.old, round.scope.clone());

@@ -341,6 +341,18 @@ pub const GROUPS: &[Group] = &[
                        to `\"undo\"` them from the other side. `--pull` and `--push` go before it.",
             },
             Key {
+                name: "trash",
+                value: r#""none", "auto" or a mailbox's name"#,
+                default: Default::Is(r#""none""#),
+                example: r#""auto""#,
+                help: "What becomes, on the server, of a message that you remove from the Maildir: `\"none\"` removes it for \
+                       good; with a mailbox's name (the server's, `/` between its levels) it is moved there. `\"auto\"` \
+                       takes the mailbox that the server marks as its trash; while it marks none, removals wait. A mailbox \
+                       of the given name is made where it is missing. What arrives in the trash comes to the Maildir as \
+                       well, unless `mailboxes` leaves that mailbox out. Removed for good is what you remove from the trash \
+                       itself, and what the server has another copy of. For `sync`.",
+            },
+            Key {
                 name: "max-delete",
                 value: "share, a string",
                 default: Default::Is(r#""25%""#),

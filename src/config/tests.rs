@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::account::{DailyBytes, Fsync, Layout, Maildir, Mechanism, Origin, Tls};
-use crate::model::{MailboxPath, Side};
+use crate::model::{MailboxPath, Side, TrashChoice};
 use crate::plan::{Policy, Rule};
 
 const FILE: &str = "/etc/homing/config.toml";
@@ -79,6 +79,7 @@ fn every_key_is_read() {
         mailboxes = { include = ["INBOX", "Work/*"], exclude = ['\Junk'] }
         map = { "Work/*" = "Job/*" }
         policy = { left = { removals = "keep", flags = "undo", moves = "undo" }, right = { new = "keep", mailboxes = "keep" } }
+        trash = "Old/Bin"
         max-delete = "5%"
         empty-guard = 0
         attic = "/var/attic"
@@ -115,6 +116,8 @@ fn every_key_is_read() {
         (Rule::Keep, Rule::Spread, Rule::Keep)
     );
     assert_eq!((account.max_delete, account.empty_guard), (5, 0));
+    let bin = MailboxPath::parse("Old/Bin").unwrap();
+    assert_eq!(account.trash, TrashChoice::Named(bin));
 }
 
 #[test]
@@ -247,6 +250,21 @@ const REFUSALS: &[(&str, &str, Option<&str>)] = &[
     (
         "tls-fingerprint = \"00\"",
         "6:19: \"tls-fingerprint\": a fingerprint is SHA-256",
+        None,
+    ),
+    (
+        "trash = true",
+        "6:9: \"trash\" must be a string in quotes, not true or false",
+        None,
+    ),
+    (
+        "trash = \"inbox\"",
+        "6:9: \"trash\": the INBOX cannot be the trash: write another mailbox's name",
+        None,
+    ),
+    (
+        "trash = '\\Trash'",
+        "6:9: \"trash\": \"\\Trash\" is no mailbox: write \"auto\"",
         None,
     ),
     (

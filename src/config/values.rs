@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 use jiff::{ToSpan as _, ZonedDateTime};
 
-use crate::model::InternalDate;
+use crate::model::{InternalDate, MailboxPath, TrashChoice};
 use crate::plan::{Policy, Rule, SidePolicy};
 
 /// `"60s"`, `"2m"`, `"1h"`, from a second to an hour.
@@ -159,6 +159,32 @@ pub(super) fn account_name(name: &str) -> Result<(), String> {
         return Ok(());
     };
     Err(format!("the account name \"{}\" {why}", crate::error::clean(name)))
+}
+
+/// `"none"`, `"auto"`, or a mailbox's name as the server has it, `/` between its levels.
+pub(super) fn trash(name: &str) -> Result<TrashChoice, String> {
+    const WORDS: [(&str, TrashChoice); 3] = [
+        ("none", TrashChoice::None),
+        ("auto", TrashChoice::Auto),
+        ("\\Trash", TrashChoice::Auto),
+    ];
+    let path = match WORDS.into_iter().find(|(word, _)| word.eq_ignore_ascii_case(name)) {
+        Some((word, choice)) if word == name && !word.starts_with('\\') => return Ok(choice),
+        Some((_, TrashChoice::None)) => return Err(format!("\"{name}\" is no mailbox: write \"none\"")),
+        Some(_) => {
+            return Err(format!(
+                "\"{name}\" is no mailbox: write \"auto\" for the one of that role"
+            ));
+        }
+        None => MailboxPath::parse(name),
+    };
+    match path {
+        Some(path) if path.is_inbox() => Err("the INBOX cannot be the trash: write another mailbox's name".into()),
+        Some(path) => Ok(TrashChoice::Named(path)),
+        None => Err(format!(
+            "\"{name}\" is no mailbox's name: write such as \"Trash\" or \"auto\""
+        )),
+    }
 }
 
 /// The policies that have a name.
@@ -323,6 +349,30 @@ mod tests {
         }
         for name in ["", ".", "..", "a/b", "-a", "a--b", "a b", "a\nb", "~"] {
             assert!(account_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn trashes() {
+        let named = |name| Ok(TrashChoice::Named(MailboxPath::parse(name).unwrap()));
+        for (text, choice) in [
+            ("none", Ok(TrashChoice::None)),
+            ("auto", Ok(TrashChoice::Auto)),
+            ("Trash", named("Trash")),
+            ("[Gmail]/Bin", named("[Gmail]/Bin")),
+            ("inbox/Trash", named("INBOX/Trash")),
+        ] {
+            assert_eq!(trash(text), choice, "{text}");
+        }
+        for (text, hint) in [
+            ("None", "write \"none\""),
+            ("AUTO", "write \"auto\""),
+            ("\\Trash", "write \"auto\""),
+            ("inbox", "write another mailbox's name"),
+            ("a//b", "such as \"Trash\""),
+            ("/", "such as \"Trash\""),
+        ] {
+            assert!(trash(text).is_err_and(|why| why.contains(hint)), "{text}");
         }
     }
 

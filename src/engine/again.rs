@@ -71,10 +71,10 @@ fn give_up(job: &Job<'_>, finished: &mut Finished) -> Result<()> {
 
 impl Finished {
     /// Whether another look may settle something: what is in doubt, or what can be done without a mailbox that turned out to
-    /// take no changes.
+    /// take no changes. Or what went into a trash is to come from there.
     fn wants_another(&self) -> bool {
         let mut failures = self.outcome.failures.iter();
-        failures.any(|(_, failure)| failure.retry == Retry::Now || failure.kind == Kind::ReadOnly)
+        self.under_way || failures.any(|(_, failure)| failure.retry == Retry::Now || failure.kind == Kind::ReadOnly)
     }
 
     /// What the next pass need not try again.
@@ -121,9 +121,11 @@ impl Finished {
                 paired: paired + next.outcome.paired,
                 failures,
                 tainted,
+                in_trash: next.outcome.in_trash,
                 stopped: next.outcome.stopped,
             },
             roles,
+            under_way: next.under_way,
         }
     }
 }

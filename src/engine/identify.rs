@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::key::Key;
 use super::observe::Observation;
-use super::{Job, bounds, contents, twins};
+use super::{Job, bounds, contents, trash, twins};
 use crate::error::Result;
-use crate::model::{Envelope, Gone, Id, IdSet, Mailbox, MailboxId, Pair, PairId, Side};
+use crate::model::{Envelope, Gone, Id, IdSet, Mailbox, MailboxId, Pair, PairId, Side, TrashChoice};
 use crate::plan::{self, Base, Now, Presence, Rule, View, Waiting};
 use crate::store::Depth;
 
@@ -32,6 +32,7 @@ pub(super) fn identify(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
         introduce_servers(job, seen)?;
     }
     read_what_is_kept(job, seen)?;
+    trash::recognise(job, seen)?;
     twins::settle(job, seen)?;
     for view in &seen.views {
         for side in Side::BOTH {
@@ -299,7 +300,29 @@ pub(super) fn known(job: &Job<'_>, seen: &Observation) -> Result<Vec<Pair>> {
         };
         known.extend(pairs.into_iter().map(|pair| (pair.id, pair)));
     }
+    for side in Side::BOTH {
+        if job.trash[side as usize] != TrashChoice::None {
+            known_like_removed(job, seen, side.other(), &mut known)?;
+        }
+    }
     Ok(known.into_values().collect())
+}
+
+/// Of what a side lost, the base rows of the same content: only the last copy of a message goes into a trash.
+fn known_like_removed(
+    job: &Job<'_>,
+    seen: &Observation,
+    lost_by: Side,
+    known: &mut BTreeMap<PairId, Pair>,
+) -> Result<()> {
+    let touched = seen.views.iter().flat_map(|view| &view.touched);
+    let lost = touched.filter(|touched| touched.now[lost_by as usize] == Now::Gone);
+    let contents: BTreeSet<_> = lost.map(|touched| touched.pair.content).collect();
+    for content in contents {
+        let pairs = job.state.pairs_by_content(&content)?;
+        known.extend(pairs.into_iter().map(|pair| (pair.id, pair)));
+    }
+    Ok(())
 }
 
 /// Base rows that have no id on one side look for their message there.

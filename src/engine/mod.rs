@@ -31,6 +31,7 @@ mod server;
 mod subscriptions;
 mod summary;
 mod survey;
+mod trash;
 mod twins;
 pub mod verify;
 
@@ -38,7 +39,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Failure, Result, Retry};
 use crate::execute::{self, Outcome, Scene, Spell};
-use crate::model::{Bounds, MailboxId, MailboxPath, Role, Side};
+use crate::model::{Bounds, MailboxId, MailboxPath, Role, Side, TrashChoice};
 use crate::pace::Pace;
 use crate::plan::{self, Adoption, Input, Limits, Plan, Policy};
 use crate::state::{ProblemKey, ProblemRow, State, now};
@@ -89,6 +90,8 @@ pub struct Job<'a> {
     pub max_delete_percent: u64,
     /// What is too large or too old to be carried over.
     pub bounds: Bounds,
+    /// Where what is removed on a side goes.
+    pub trash: [TrashChoice; 2],
     /// What the left holds at the first meeting and the right does not is held back if it is much.
     pub adopting: Adoption,
     /// Nothing that a side lacks counts as removed.
@@ -125,6 +128,8 @@ pub struct Finished {
     pub outcome: Outcome,
     /// What the mailboxes are for, where a side told.
     pub roles: BTreeMap<MailboxId, Role>,
+    /// Messages went where they are to come to the other side from: another look finds them there.
+    pub under_way: bool,
 }
 
 /// Does a job. `Err` means that the account could not go on; what was done until then is in the books and in the result.
@@ -147,7 +152,8 @@ fn steps(job: &Job<'_>, tried: &Tried, finished: &mut Finished) -> Result<()> {
     }
     let roles = seen.names.iter().filter_map(|(id, names)| Some((*id, names.role?)));
     finished.roles = roles.collect();
-    let input = input(job, &mut seen)?;
+    let mut trash = trash::find(job, &seen)?;
+    let input = input(job, &mut seen, &mut trash)?;
     finished.plan = plan::plan(&input);
     let gaps = plan::gaps(&input, &finished.plan);
     if let Some(gap) = gaps.first() {
@@ -161,6 +167,7 @@ fn steps(job: &Job<'_>, tried: &Tried, finished: &mut Finished) -> Result<()> {
     if job.dry_run {
         return Ok(());
     }
+    seen.names.extend(std::mem::take(&mut trash.names));
     (job.watch)(Event::Planned(&finished.plan));
     let advance = |n| (job.watch)(Event::Done(n));
     let spell = |path: &MailboxPath, side| {
@@ -177,6 +184,7 @@ fn steps(job: &Job<'_>, tried: &Tried, finished: &mut Finished) -> Result<()> {
     };
     let before = std::mem::take(&mut finished.outcome);
     let (outcome, result) = execute::run(&finished.plan, scene);
+    finished.under_way = trash.shared && outcome.in_trash;
     finished.outcome = outcome;
     finished.outcome.paired += before.paired;
     finished.outcome.failures.splice(0..0, before.failures);
@@ -185,7 +193,7 @@ fn steps(job: &Job<'_>, tried: &Tried, finished: &mut Finished) -> Result<()> {
 }
 
 /// Puts what was seen into the planner's terms.
-fn input(job: &Job<'_>, seen: &mut Observation) -> Result<Input> {
+fn input(job: &Job<'_>, seen: &mut Observation, trash: &mut trash::Found) -> Result<Input> {
     let pairs = seen.views.iter().map(|view| view.pairs).sum();
     let mut settled = seen.settled;
     if settled == [true; 2] && seen.has_removals() {
@@ -195,6 +203,7 @@ fn input(job: &Job<'_>, seen: &mut Observation) -> Result<Input> {
         known: identify::known(job, seen)?,
         base: seen.base,
         tie: Side::Right,
+        trash: std::mem::take(&mut trash.trash),
         mailboxes: std::mem::take(&mut seen.views),
         policy: job.policy,
         limits: Limits {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::again::Tried;
 use super::listen::{Heard, listen};
 use super::survey::{self, Candidate};
+use super::trash::Located;
 use super::{Job, bounds, identify};
 use crate::error::{Failure, Result, Retry};
 use crate::execute::Names;
@@ -25,6 +26,8 @@ pub(super) struct Observation {
     pub failures: Vec<(ProblemKey, Failure)>,
     pub settled: [bool; 2],
     pub base: Base,
+    /// Where removals go on each side.
+    pub trash: [Located; 2],
     /// Some mailboxes in scope were only looked at (`--mailbox`).
     pub narrowed: bool,
     /// Names came to mean other mailboxes between the list and a look into these: only the failures hold.
@@ -45,6 +48,7 @@ pub(super) fn observe(job: &Job<'_>, tried: &Tried) -> Result<Observation> {
     let mut seen = Observation {
         failures: mailboxes.failures,
         settled: mailboxes.complete,
+        trash: mailboxes.trash,
         base: base(job)?,
         ..Observation::default()
     };

@@ -141,7 +141,7 @@ fn planned(plan: &Plan) -> [Counts; 2] {
         let (side, count) = (&mut counts[on as usize], step.action.count());
         match step.action {
             Action::Copy { .. } | Action::CopyWithin { .. } => side.added += count,
-            Action::Move { .. } => side.moved += count,
+            Action::Move { .. } | Action::Trash { .. } => side.moved += count,
             Action::SetFlags { .. } => side.flags += count,
             Action::Remove { .. } => side.removed += count,
             Action::RenameMailbox { .. } => side.mailboxes_renamed += count,
@@ -163,7 +163,9 @@ fn planned_pairs(plan: &Plan) -> u64 {
 
 fn line(step: &crate::plan::Step, sides: &[Called; 2]) -> PlanLine {
     let (mailbox, to) = match &step.action {
-        Action::Move { from_path, .. } | Action::CopyWithin { from_path, .. } => (from_path, Some(&step.path)),
+        Action::Move { from_path, .. } | Action::Trash { from_path, .. } | Action::CopyWithin { from_path, .. } => {
+            (from_path, Some(&step.path))
+        }
         Action::RenameMailbox { to, .. } => (&step.path, Some(to)),
         _ => (&step.path, None),
     };

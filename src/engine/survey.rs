@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::trash::{self, Located};
 use super::{Job, renames};
 use crate::error::{Failure, Kind, Reach, Result};
 use crate::execute::Names;
@@ -28,6 +29,8 @@ pub(super) struct Mailboxes {
     pub failures: Vec<(ProblemKey, Failure)>,
     /// Everything that side has is in the list.
     pub complete: [bool; 2],
+    /// Where removals go on each side.
+    pub trash: [Located; 2],
 }
 
 /// What the state calls its mailboxes.
@@ -65,7 +68,7 @@ pub(super) fn spell(job: &Job<'_>, left: &MailboxPath, side: Side) -> MailboxPat
 }
 
 /// The left's name for what a side calls so.
-fn on_left(job: &Job<'_>, path: &MailboxPath, side: Side) -> MailboxPath {
+pub(super) fn on_left(job: &Job<'_>, path: &MailboxPath, side: Side) -> MailboxPath {
     match side {
         Side::Left => path.clone(),
         Side::Right => job.naming.to_left(path),
@@ -94,6 +97,12 @@ pub(super) fn mailboxes(job: &Job<'_>) -> Result<Mailboxes> {
     let open = job.state.open_renames()?;
     let mut census = census(job, &rows, [&left, &right], &open)?;
     let listed = [selectable(left), selectable(right)];
+    let trash = Side::BOTH.map(|side| trash::locate(job, side, &listed[side as usize], complete[side as usize]));
+    failures.extend(
+        Side::BOTH
+            .into_iter()
+            .filter_map(|side| trash::complain(side, &trash[side as usize])),
+    );
     renames::find_kin(job, &rows, [&listed[0], &listed[1]], &open, &mut census)?;
     let waiting = waiting_mailboxes(job)?;
     let mut candidates = Vec::new();
@@ -119,6 +128,7 @@ pub(super) fn mailboxes(job: &Job<'_>) -> Result<Mailboxes> {
         candidates,
         failures,
         complete,
+        trash,
     })
 }
 

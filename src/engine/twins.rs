@@ -55,7 +55,8 @@ fn sent(job: &Job<'_>, side: Side) -> Result<Vec<Sent>> {
         .state
         .open_intents()?
         .into_iter()
-        .filter(|intent| intent.side == side)
+        // Nothing waits for what goes into a trash: it is new there.
+        .filter(|intent| intent.side == side && intent.kind != IntentKind::Trash)
     {
         for mut message in job.state.intent_messages(intent.id)? {
             // A server's message is known by its content only once it was transferred. That is noted while its base row still
@@ -280,7 +281,7 @@ fn lacks_one(view: &View, side: Side, new: &Envelope) -> bool {
 fn gone(flags: &Flags) -> Half {
     Half {
         flags: flags.clone(),
-        gone: Gone::Pending,
+        gone: Gone::Spare,
         ..Half::default()
     }
 }

@@ -232,17 +232,8 @@ impl Executor<'_> {
                 batch.open = batch.open.difference(&ids);
             }
             Done::Differs(ids) => {
-                // Not the message that was meant: the pair is over, and what is there is new (DESIGN 8a).
-                for id in ids.iter() {
-                    if let Some(pair) = batch.pairs.get(&id) {
-                        state.drop_pair(*pair)?;
-                    }
-                }
-                state.add_pending_new(batch.mailbox, on, &ids)?;
-                if !self.scene.stores[on as usize].keeps_flags() {
-                    state.drop_checkpoint(batch.mailbox, on)?;
-                    self.outcome.tainted.insert((batch.mailbox, on));
-                }
+                let pairs: Vec<_> = ids.iter().filter_map(|id| batch.pairs.get(&id).copied()).collect();
+                self.not_the_same(batch.mailbox, on, &ids, &pairs)?;
                 batch.open = batch.open.difference(&ids);
             }
             Done::Failed(ids, failure) | Done::Unknown(ids, failure) => {
@@ -256,6 +247,18 @@ impl Executor<'_> {
                 self.removals_wait(on, batch, &rest)?;
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// These are not the messages that were meant: the pairs are over, and what is there is new (DESIGN 8a).
+    pub(super) fn not_the_same(&mut self, mailbox: MailboxId, on: Side, ids: &IdSet, pairs: &[PairId]) -> Result<()> {
+        let state = self.scene.state;
+        pairs.iter().try_for_each(|pair| state.drop_pair(*pair))?;
+        state.add_pending_new(mailbox, on, ids)?;
+        if !self.scene.stores[on as usize].keeps_flags() {
+            state.drop_checkpoint(mailbox, on)?;
+            self.outcome.tainted.insert((mailbox, on));
         }
         Ok(())
     }

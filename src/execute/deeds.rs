@@ -18,7 +18,7 @@ pub(super) struct Deeds {
 /// What carrying out a step is called in the history.
 pub(super) fn of(step: &Step) -> Deed {
     let (mailbox, to) = match &step.action {
-        Action::Move { from_path, .. } | Action::CopyWithin { from_path, .. } => {
+        Action::Move { from_path, .. } | Action::Trash { from_path, .. } | Action::CopyWithin { from_path, .. } => {
             (from_path, Some(step.path.to_string()))
         }
         Action::RenameMailbox { to, .. } => (&step.path, Some(to.to_string())),

@@ -1,9 +1,9 @@
 //! Carries out a plan: journal, act, commit. One thread owns the books; the stores do the work.
 //!
-//! `notes` writes down what needs no act, `copy` transfers messages, `moves` and `copies` keep them within a side,
-//! `change` sets flags and removes, `mailboxes` and `renames` make, delete and rename mailboxes, `refused` finds another
-//! way where a name is refused, `write` hands jobs to the stores, `books` turns answers into base rows, `deeds` writes the
-//! history, `recover` settles what a dirty stop left open.
+//! `notes` writes down what needs no act, `copy` transfers messages, `moves` and `copies` keep them within a side, `trash`
+//! moves away what is gone on the other, `change` sets flags and removes, `mailboxes` and `renames` make, delete and rename
+//! mailboxes, `refused` finds another way where a name is refused, `write` hands jobs to the stores, `books` turns answers
+//! into base rows, `deeds` writes the history, `recover` settles what a dirty stop left open.
 
 mod books;
 mod change;
@@ -16,6 +16,7 @@ mod notes;
 mod recover;
 mod refused;
 mod renames;
+mod trash;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -96,6 +97,8 @@ pub struct Outcome {
     pub failures: Vec<(ProblemKey, Failure)>,
     /// Mailboxes whose checkpoint of that side must stay where it is.
     pub tainted: BTreeSet<(MailboxId, Side)>,
+    /// Something was moved into a trash, where it is new.
+    pub in_trash: bool,
     /// The user asked to stop before all was done.
     pub stopped: bool,
 }
@@ -161,6 +164,7 @@ impl Executor<'_> {
         }
         self.copy_within(steps(Phase::CopyWithin))?;
         self.move_messages(steps(Phase::Move))?;
+        self.move_to_trash(steps(Phase::Move))?;
         self.look_where_it_went(steps(Phase::CopyWithin).chain(steps(Phase::Move)))?;
         let late = std::mem::take(&mut self.late);
         self.flags_and_removals(steps(Phase::Flags).chain(&late), steps(Phase::Remove))?;
@@ -183,9 +187,12 @@ impl Executor<'_> {
             })
             .collect();
         for step in &plan.steps {
-            if let Action::Remove { on, pairs } = &step.action
-                && made.contains(&(step.mailbox, on.other()))
-            {
+            let (from, on, pairs) = match &step.action {
+                Action::Remove { on, pairs } => (step.mailbox, on, pairs),
+                Action::Trash { on, from, pairs, .. } => (*from, on, pairs),
+                _ => continue,
+            };
+            if made.contains(&(from, on.other())) {
                 for &pair in pairs {
                     self.scene.state.set_gone(pair, on.other(), Gone::Pending)?;
                 }

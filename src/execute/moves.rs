@@ -166,7 +166,7 @@ impl Executor<'_> {
         let mut pair = self.moved_pair(batch, one, new)?;
         let original = state.partner(batch.from, on, one.id)?;
         if let (Some(original), true) = (&original, one.base.is_some()) {
-            state.set_gone(original.id, other, Gone::Pending)?;
+            state.set_gone(original.id, other, Gone::Spare)?;
         } else {
             let mut left_over = Pair {
                 mailbox: batch.from,
@@ -174,7 +174,7 @@ impl Executor<'_> {
             };
             left_over.halves[on as usize].id = Some(one.id);
             left_over.halves[other as usize] = Half {
-                gone: Gone::Pending,
+                gone: Gone::Spare,
                 ..Half::default()
             };
             state.add_pair(&left_over)?;

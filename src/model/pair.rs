@@ -50,6 +50,8 @@ pub enum Gone {
     No,
     /// Gone; the policy keeps the other side as it is, or carrying over failed.
     Pending,
+    /// Gone, and the other side has another copy of it besides: the one that is left there is removed for good.
+    Spare,
     /// Gone; a guard held the removal back. Stays so until approved or present again.
     Held,
 }

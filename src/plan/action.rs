@@ -121,6 +121,17 @@ pub enum Action {
         /// Which pairs.
         pairs: Vec<PairId>,
     },
+    /// Move messages on that side into this mailbox, its trash, because they are gone on the other.
+    Trash {
+        /// Where.
+        on: Side,
+        /// Out of which mailbox.
+        from: MailboxId,
+        /// That mailbox's name on the left.
+        from_path: MailboxPath,
+        /// Which pairs.
+        pairs: Vec<PairId>,
+    },
     /// Both sides have lost the message: forget the pairs.
     Forget {
         /// Which pairs.
@@ -230,7 +241,7 @@ impl Action {
             Self::Copy { to: Side::Left, .. } => Phase::CopyLeft,
             Self::Copy { to: Side::Right, .. } => Phase::CopyRight,
             Self::CopyWithin { .. } => Phase::CopyWithin,
-            Self::Move { .. } => Phase::Move,
+            Self::Move { .. } | Self::Trash { .. } => Phase::Move,
             Self::SetFlags { .. } => Phase::Flags,
             Self::Remove { .. } => Phase::Remove,
             Self::DeleteMailbox { .. } | Self::ForgetMailbox => Phase::Delete,
@@ -248,7 +259,7 @@ impl Action {
             Self::Pair { .. } => "pair",
             Self::Copy { .. } => "copy",
             Self::CopyWithin { .. } => "copy-within",
-            Self::Move { .. } => "move",
+            Self::Move { .. } | Self::Trash { .. } => "move",
             Self::SetFlags { .. } => "flags",
             Self::Agree { .. } => "agree",
             Self::Remove { .. } => "remove",
@@ -265,7 +276,7 @@ impl Action {
         match self {
             Self::CreateMailbox { on } | Self::DeleteMailbox { on } | Self::RenameMailbox { on, .. } => Some(*on),
             Self::SetFlags { on, .. } | Self::Remove { on, .. } => Some(*on),
-            Self::Move { on, .. } | Self::CopyWithin { on, .. } => Some(*on),
+            Self::Move { on, .. } | Self::Trash { on, .. } | Self::CopyWithin { on, .. } => Some(*on),
             Self::Copy { to, .. } => Some(*to),
             _ => None,
         }
@@ -281,7 +292,7 @@ impl Action {
             Self::CopyWithin { twins, .. } => twins.len() as u64,
             Self::Copy { ids, .. } | Self::SetFlags { ids, .. } | Self::KeepNew { ids, .. } => ids.len(),
             Self::Agree { pairs, .. } | Self::Remove { pairs, .. } => pairs.len() as u64,
-            Self::Forget { pairs } | Self::KeepRemoval { pairs, .. } => pairs.len() as u64,
+            Self::Trash { pairs, .. } | Self::Forget { pairs } | Self::KeepRemoval { pairs, .. } => pairs.len() as u64,
             Self::KeepFlags { flags, .. } => flags.len() as u64,
             Self::LeaveOut { messages, .. } => messages.len() as u64,
         }
@@ -311,7 +322,7 @@ impl Step {
             Action::CopyWithin { on, from_path, .. } => {
                 format!("copy {count} {messages} {} from {from_path} to {path}", on_the(on))
             }
-            Action::Move { on, from_path, .. } => {
+            Action::Move { on, from_path, .. } | Action::Trash { on, from_path, .. } => {
                 format!("move {count} {messages} {} from {from_path} to {path}", on_the(on))
             }
             Action::SetFlags { on, add, remove, .. } => {

@@ -83,14 +83,7 @@ impl Traits {
 /// Pairs up the messages of two lists that are one, by their places in these; those already `taken` are left out. Equal
 /// ones are paired in order.
 pub(super) fn match_up(lists: [&[Traits]; 2], mut taken: [Vec<bool>; 2]) -> Vec<(usize, usize)> {
-    let mut groups: BTreeMap<Tag, [Vec<usize>; 2]> = BTreeMap::new();
-    for (list, traits) in lists.iter().enumerate() {
-        for (at, candidate) in traits.iter().enumerate().filter(|(at, _)| !taken[list][*at]) {
-            for tag in candidate.tags() {
-                groups.entry(tag).or_default()[list].push(at);
-            }
-        }
-    }
+    let groups = groups(lists, |list, at| !taken[list][at]);
     let mut pairs = Vec::new();
     for mut group in groups.into_values() {
         for list in [0, 1] {
@@ -107,6 +100,31 @@ pub(super) fn match_up(lists: [&[Traits]; 2], mut taken: [Vec<bool>; 2]) -> Vec<
         }
     }
     pairs
+}
+
+/// Which of these messages each have an equal among others, however many of these have the same one.
+pub(super) fn among(sought: &[Traits], others: &[Traits]) -> Vec<bool> {
+    let lists = [sought, others];
+    let mut found = vec![false; sought.len()];
+    for group in groups(lists, |_, _| true).into_values() {
+        if group.iter().all(|list| !list.is_empty()) && one_content(lists, &group) {
+            group[0].iter().for_each(|&at| found[at] = true);
+        }
+    }
+    found
+}
+
+/// The messages of two lists by what can prove that they are one, what proves most first.
+fn groups(lists: [&[Traits]; 2], open: impl Fn(usize, usize) -> bool) -> BTreeMap<Tag, [Vec<usize>; 2]> {
+    let mut groups: BTreeMap<Tag, [Vec<usize>; 2]> = BTreeMap::new();
+    for (list, traits) in lists.iter().enumerate() {
+        for (at, candidate) in traits.iter().enumerate().filter(|(at, _)| open(list, *at)) {
+            for tag in candidate.tags() {
+                groups.entry(tag).or_default()[list].push(at);
+            }
+        }
+    }
+    groups
 }
 
 /// Whether all contents that are known are the same, and at least one is.

@@ -67,7 +67,10 @@ impl Answers {
                 self.count_gone(matches.iter().filter_map(|m| Some(m.base.as_ref()?.id)));
                 self.count_gone(matches.iter().flat_map(Match::found_again));
             }
-            Action::Remove { pairs, .. } | Action::KeepRemoval { pairs, .. } | Action::Forget { pairs } => {
+            Action::Remove { pairs, .. }
+            | Action::Trash { pairs, .. }
+            | Action::KeepRemoval { pairs, .. }
+            | Action::Forget { pairs } => {
                 self.count_gone(pairs.iter().copied());
             }
             _ => {}
@@ -171,6 +174,7 @@ mod tests {
             known: Vec::new(),
             base: Base::Agreed,
             tie: Side::Right,
+            trash: Default::default(),
             settled: [true; 2],
         }
     }

@@ -76,8 +76,8 @@ pub struct Held {
     pub count: u64,
 }
 
-/// Turns removals that look like an accident into notes, and drops the deletion of their mailboxes.
-pub(super) fn hold_back(input: &Input, moved: &BTreeSet<PairId>, steps: &mut Vec<Step>) -> Vec<Held> {
+/// Turns removals that look like an accident into notes.
+pub(super) fn hold_back(input: &Input, moved: &BTreeSet<PairId>, steps: &mut [Step]) -> Vec<Held> {
     let views: BTreeMap<MailboxId, &View> = input.mailboxes.iter().map(|view| (view.id, view)).collect();
     let too_many = Side::BOTH.map(|lost_by| mass_deletion(input, steps, lost_by));
     let mut held = Vec::new();
@@ -115,7 +115,6 @@ pub(super) fn hold_back(input: &Input, moved: &BTreeSet<PairId>, steps: &mut Vec
             count: step.action.count(),
         });
     }
-    spare_mailboxes(steps);
     held.extend(hold_adoption(input, steps));
     held
 }
@@ -196,7 +195,7 @@ fn emptied(view: &View, lost_by: Side, moved: &BTreeSet<PairId>, input: &Input) 
 }
 
 /// A mailbox is deleted only together with all its messages: not while one is kept or held.
-fn spare_mailboxes(steps: &mut Vec<Step>) {
+pub(super) fn spare_mailboxes(steps: &mut Vec<Step>) {
     let kept: BTreeSet<MailboxId> = steps
         .iter()
         .filter(|step| matches!(step.action, Action::KeepRemoval { .. } | Action::KeepNew { .. }))

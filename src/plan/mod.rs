@@ -3,7 +3,7 @@
 //! [`plan`] reads an [`Input`] and makes a [`Plan`]: data, each step with its reason. Where to look:
 //! `renames` tells which mailbox is which, `mailboxes` decides on mailboxes, `pair` on new messages, `moves` and `copies` on
 //! what went from one mailbox to another, `decide` on paired ones; `alike` tells which messages are one, `flags` merges,
-//! `guard` holds back what looks like an accident,
+//! `guard` holds back what looks like an accident, `trash` makes moves of removals,
 //! `order` sorts, `check` proves that nothing was forgotten.
 
 mod action;
@@ -19,6 +19,7 @@ mod order;
 mod pair;
 mod policy;
 mod renames;
+mod trash;
 
 pub use action::{Action, Move, Phase, Plan, Source, Step, Twin};
 pub use flags::{Merge, first_sight, merge};
@@ -26,6 +27,7 @@ pub use guard::{Adoption, Guard, Held, Limits};
 pub use pair::{Match, Waiting, joined, strangers};
 pub use policy::{Policy, Rule, SidePolicy};
 pub use renames::{Census, Kin, Known, Naming, Rename, Row, Sighting, names};
+pub use trash::Trash;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,6 +48,8 @@ pub struct Input {
     pub base: Base,
     /// The side whose place wins where both moved a message.
     pub tie: Side,
+    /// Where what is removed on a side goes.
+    pub trash: [Trash; 2],
     /// All of that side was read: what is gone there is gone, and did not move to where nobody looked (DESIGN 8a).
     pub settled: [bool; 2],
 }
@@ -172,6 +176,8 @@ pub fn plan(input: &Input) -> Plan {
         decide::decide(view, &lived_on, &moved, fate, input, &mut steps);
     }
     let held = guard::hold_back(input, &moved, &mut steps);
+    trash::divert(input, &mut steps);
+    guard::spare_mailboxes(&mut steps);
     order::sort(&mut steps);
     let plan = Plan {
         steps,

@@ -518,6 +518,7 @@ mod tests {
             known: vec![pair()],
             base: Base::Agreed,
             tie: Side::Right,
+            trash: Default::default(),
             settled: [true; 2],
         }
     }

@@ -14,16 +14,19 @@ pub enum IntentKind {
     CopyWithin,
     /// Move messages from another mailbox of this side.
     Move,
+    /// Move messages from another mailbox of this side, because they are gone on the other.
+    Trash,
 }
 
 impl IntentKind {
-    const ALL: [Self; 3] = [Self::Copy, Self::CopyWithin, Self::Move];
+    const ALL: [Self; 4] = [Self::Copy, Self::CopyWithin, Self::Move, Self::Trash];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Copy => "copy",
             Self::CopyWithin => "copy-within",
             Self::Move => "move",
+            Self::Trash => "trash",
         }
     }
 

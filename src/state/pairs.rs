@@ -39,6 +39,7 @@ fn read_half(row: &Row<'_>, from: usize) -> rusqlite::Result<Half> {
         gone: match row.get::<_, u8>(from + 3)? {
             0 => Gone::No,
             1 => Gone::Pending,
+            3 => Gone::Spare,
             _ => Gone::Held,
         },
         size: row.get::<_, Option<i64>>(from + 4)?.map(|size| size as u64),
@@ -64,6 +65,7 @@ const fn gone_code(gone: Gone) -> u8 {
         Gone::No => 0,
         Gone::Pending => 1,
         Gone::Held => 2,
+        Gone::Spare => 3,
     }
 }
 
@@ -231,12 +233,17 @@ impl State {
         update_half(&self.conn(), pair, side, half).map(drop).map_err(failed)
     }
 
-    /// Marks a message as gone from a side, or as there again.
+    /// Marks a message as gone from a side, or as there again. A spare one stays so while its removal waits.
     pub fn set_gone(&self, pair: PairId, side: Side, gone: Gone) -> Result<()> {
         let p = prefix(side);
         self.execute(
-            &format!("UPDATE pair SET {p}_gone=? WHERE id=?"),
-            (gone_code(gone), pair.0),
+            &format!("UPDATE pair SET {p}_gone=CASE WHEN {p}_gone=?3 AND ?1=?4 THEN ?3 ELSE ?1 END WHERE id=?2"),
+            (
+                gone_code(gone),
+                pair.0,
+                gone_code(Gone::Spare),
+                gone_code(Gone::Pending),
+            ),
         )
         .map(drop)
     }
@@ -338,7 +345,7 @@ impl State {
     /// How many changes wait, because of a policy or a failure.
     pub fn pending_count(&self) -> Result<u64> {
         let sql = format!(
-            "SELECT (SELECT count(*) FROM pending WHERE kind<2) + (SELECT count(*) FROM pair WHERE (l_gone=1 OR r_gone=1) AND {GONE})"
+            "SELECT (SELECT count(*) FROM pending WHERE kind<2) + (SELECT count(*) FROM pair WHERE (l_gone IN (1,3) OR r_gone IN (1,3)) AND {GONE})"
         );
         self.rows(&sql, [], |row| row.get::<_, i64>(0))
             .map(|rows| rows.first().map_or(0, |&n| n as u64))

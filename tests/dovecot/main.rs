@@ -38,4 +38,5 @@ mod policies;
 mod renames;
 mod rounds;
 mod scene;
+mod trash;
 mod trouble;

@@ -8,7 +8,7 @@ use homing::model::{
     MailboxPath, ObjectId, Pair, PairId, Side,
 };
 use homing::plan::{
-    Adoption, Base, Input, Limits, Naming, Now, Policy, Presence, Refused, Rename, Touched, View, Waiting,
+    Adoption, Base, Input, Limits, Naming, Now, Policy, Presence, Refused, Rename, Touched, Trash, View, Waiting,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -16,6 +16,7 @@ use proptest::prelude::*;
 use crate::history::policy;
 
 const NAMES: [&str; 5] = ["INBOX", "Work", "Work/2026", "Lists", "Trash"];
+const TRASH: usize = 4;
 const FLAGS: [&str; 4] = ["", "\\Seen", "\\Flagged todo", "\\Deleted"];
 
 /// A mailbox: what is known of it beyond its messages.
@@ -86,6 +87,7 @@ pub(crate) struct Draft {
     base: Base,
     tie: Side,
     settled: [bool; 2],
+    trash: [Option<bool>; 2],
 }
 
 fn place() -> impl Strategy<Value = Place> {
@@ -157,14 +159,16 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
     let most = prop_oneof![3 => Just(None), 1 => (1..5u64).prop_map(Some)];
     let since = prop_oneof![5 => Just(None), 1 => (0..10i64).prop_map(|nth| Some(InternalDate(nth)))];
     let bounds = (most, since).prop_map(|(max_size, since)| Bounds { max_size, since });
-    let rest = (base, tie, [settled(), settled()], bounds);
+    // A side's trash, and whether one can tell where it is.
+    let trash = || prop_oneof![2 => Just(None), 3 => Just(Some(true)), 1 => Just(Some(false))];
+    let rest = (base, tie, [settled(), settled()], bounds, [trash(), trash()]);
     let known = (
         [telling(), telling()],
         (policy(), any::<bool>(), any::<bool>()),
         (0..4u64, 0..100u64),
     );
     (vec(place(), NAMES.len()), mails, known, rest).prop_map(
-        |(places, mail, (telling, (policy, allow_deletes, undo_held), limits), (base, tie, settled, bounds))| {
+        |(places, mail, (telling, (policy, allow_deletes, undo_held), limits), (base, tie, settled, bounds, trash))| {
             let mut policy = policy;
             policy.allow_deletes = allow_deletes;
             policy.sides[0].undo_held |= undo_held;
@@ -178,6 +182,7 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
                 base,
                 tie,
                 settled,
+                trash,
             }
         },
     )
@@ -205,6 +210,7 @@ impl Draft {
             making.put(nth, mail);
         }
         let pairs = making.views.iter().map(|view| view.pairs).sum();
+        let trash = Side::BOTH.map(|side| making.trash(side as usize, self.trash[side as usize]));
         Input {
             mailboxes: making.views,
             policy: self.policy,
@@ -218,6 +224,7 @@ impl Draft {
             known: making.known,
             base: self.base,
             tie: self.tie,
+            trash,
             settled: self.settled,
         }
     }
@@ -258,7 +265,7 @@ impl Draft {
             },
             at,
             acted_on: place.acted_on,
-            emptied_often: nth == 4,
+            emptied_often: nth == TRASH,
             pairs: 0,
             added: Default::default(),
             resting: Default::default(),
@@ -281,6 +288,19 @@ impl Making {
         let count = self.ids.entry((mailbox, side)).or_default();
         *count += 1;
         if side == 0 { *count } else { 100 - *count }
+    }
+
+    fn trash(&self, side: usize, chosen: Option<bool>) -> Trash {
+        let view = &self.views[TRASH];
+        match chosen {
+            None => Trash::None,
+            Some(true) => Trash::Mailbox {
+                id: view.id,
+                path: view.path.clone(),
+                exists: view.at[side] == Presence::There,
+            },
+            Some(false) => Trash::Unknown("nobody knows where the trash is"),
+        }
     }
 
     fn there(&self, mailbox: usize, side: usize) -> bool {

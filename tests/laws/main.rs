@@ -21,12 +21,12 @@ mod mirror;
 mod plans;
 mod trial;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use deeds::{Author, Deed, Event};
 use history::{MIRROR, OneSided, Round, Stops, any_policy, migrate, one_policy, one_sided};
-use homing::model::Side;
+use homing::model::{MailboxPath, Side, TrashChoice};
 use homing::pace::Pace;
 use homing::plan::{Policy, Rule};
 use memory::world::{Run, Shape, World, told};
@@ -35,7 +35,7 @@ use proptest::prelude::*;
 use trial::{Check, run, sum_up, try_law};
 
 /// Tests that end with [`sum_up`].
-const LAWS: u64 = 9;
+const LAWS: u64 = 10;
 
 type Happening = Option<(u64, Box<dyn FnOnce() + Send>)>;
 
@@ -44,6 +44,7 @@ struct Stage {
     world: World,
     author: Arc<Mutex<Author>>,
     pace: Pace,
+    trash: [TrashChoice; 2],
 }
 
 impl Stage {
@@ -52,6 +53,15 @@ impl Stage {
             world: World::new(natures),
             author: Arc::default(),
             pace: Pace::InTurn,
+            trash: Default::default(),
+        }
+    }
+
+    /// A run that nothing disturbs.
+    fn calm(&self, policy: Policy) -> Run {
+        Run {
+            trash: self.trash.clone(),
+            ..Run::calm(policy)
         }
     }
 
@@ -77,7 +87,7 @@ impl Stage {
                 pace: self.pace,
                 kill,
                 event,
-                ..Run::calm(policy)
+                ..self.calm(policy)
             };
             run(&self.world, how)
         };
@@ -108,12 +118,12 @@ impl Stage {
 
     fn silent_at_last(&self, policy: Policy) -> Check {
         for _ in 0..3 {
-            run(&self.world, Run::calm(policy))?;
+            run(&self.world, self.calm(policy))?;
         }
         let writes = self.world.writes();
         // Both sides tell all that they hold, and the books have to agree with it.
         self.world.state.forget_listings().expect("a database");
-        let last = run(&self.world, Run::calm(policy))?.finished.plan;
+        let last = run(&self.world, self.calm(policy))?.finished.plan;
         let acts = last
             .steps
             .iter()
@@ -200,6 +210,31 @@ fn one_side(natures: [Nature; 2], rounds: &[OneSided], policy: Policy) -> Check 
         } else {
             prop_assert_eq!(&both, &wanted, "side {} is followed", side);
         }
+    }
+    Ok(())
+}
+
+/// Only the left acts, and the right has a trash: whatever the right once held it holds for good.
+fn trashed(rounds: &[OneSided]) -> Check {
+    let trash = TrashChoice::Named(MailboxPath::parse("Trash").expect("a name"));
+    let stage = Stage {
+        trash: [TrashChoice::None, trash],
+        ..Stage::new([Nature::MAILDIR, Nature::PLAIN])
+    };
+    let mut once = BTreeSet::new();
+    for OneSided { side, deeds, stops } in rounds {
+        for deed in deeds {
+            stage.happens(&Event::One(*side, deed.clone()));
+        }
+        stage.runs(Policy::SYNC, *stops, None)?;
+        stage.world.execute_late();
+        stage.in_peace(Policy::SYNC)?;
+        let both = stage.equal()?;
+        stage.counts(&both, Policy::SYNC)?;
+        let there: BTreeSet<String> = bodies(&both).into_keys().map(str::to_owned).collect();
+        let lost: Vec<_> = once.difference(&there).collect();
+        prop_assert!(lost.is_empty(), "lost: {:?}", lost);
+        once = there;
     }
     Ok(())
 }
@@ -306,6 +341,17 @@ fn what_one_side_does_an_old_server_follows() {
         11_000,
         &one_sided(0..2),
         |rounds| one_side([Nature::OLD, Nature::MAILDIR], rounds, Policy::SYNC),
+    );
+    sum_up(LAWS);
+}
+
+#[test]
+fn what_is_removed_goes_into_the_trash() {
+    try_law(
+        "what_is_removed_goes_into_the_trash",
+        6_000,
+        &one_sided(0..1),
+        |rounds| trashed(rounds),
     );
     sum_up(LAWS);
 }

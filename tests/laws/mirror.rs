@@ -103,6 +103,7 @@ impl Mirror for Input {
             known: each(self.known),
             base: self.base,
             tie: self.tie.mirrored(),
+            trash: over(self.trash),
             settled: over(self.settled),
         }
     }
@@ -124,7 +125,8 @@ impl Mirror for Action {
             Self::RenameMailbox { on, .. } | Self::CreateMailbox { on } | Self::DeleteMailbox { on } => {
                 *on = on.other();
             }
-            Self::CopyWithin { on, .. } | Self::SetFlags { on, .. } | Self::Remove { on, .. } => *on = on.other(),
+            Self::CopyWithin { on, .. } | Self::SetFlags { on, .. } => *on = on.other(),
+            Self::Remove { on, .. } | Self::Trash { on, .. } => *on = on.other(),
             Self::Copy { to: side, .. } => *side = side.other(),
             Self::KeepNew { of, .. }
             | Self::LeaveOut { of, .. }
@@ -242,7 +244,7 @@ fn step(step: &Step) -> String {
         Action::CopyWithin { twins, .. } => twins.sort_by_key(|twin| format!("{twin:?}")),
         Action::Copy { meet, .. } => meet.sort(),
         Action::Forget { pairs } | Action::KeepRemoval { pairs, .. } | Action::Remove { pairs, .. } => pairs.sort(),
-        Action::Agree { pairs, .. } => pairs.sort(),
+        Action::Agree { pairs, .. } | Action::Trash { pairs, .. } => pairs.sort(),
         Action::KeepFlags { flags, .. } => flags.sort(),
         _ => {}
     }

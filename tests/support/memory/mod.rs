@@ -18,7 +18,7 @@ use homing::error::{Failure, Kind, Reach, Result};
 use homing::identity::Digester;
 use homing::model::{
     Checkpoint, Envelope, Flags, Id, IdSet, Identity, InternalDate, Listed, Mailbox, MailboxId, MailboxIdentity,
-    MailboxPath, News, ObjectId, RawName, Seen, Since, Status, Survey, Token,
+    MailboxPath, News, ObjectId, RawName, Role, Seen, Since, Status, Survey, Token,
 };
 use homing::store::{
     Delivered, Depth, Done, Head, IntentId, Landing, Outcome, ReadJob, Source, Store, Target, WriteJob,
@@ -59,6 +59,9 @@ pub struct Nature {
 
 /// The mailbox that may only be read where a store [closes](Nature::closes) it.
 pub const SHARED: &str = "Shared";
+
+/// The mailbox that a store calls its trash.
+pub const BIN: &str = "Bin";
 
 /// In the body of a message that is over a server's limit.
 pub const HUGE: &str = "huge";
@@ -557,7 +560,7 @@ impl Source for Memory {
         let mailboxes = inner.mailboxes.iter().map(|(name, b)| Listed {
             path: MailboxPath::parse(name).unwrap(),
             raw: RawName::new(name),
-            roles: Vec::new(),
+            roles: (name == BIN).then_some(Role::Trash).into_iter().collect(),
             selectable: true,
             status: Some(Self::status(b)),
             identity: Some(Self::listed_as(b)),
