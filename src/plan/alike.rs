@@ -85,7 +85,7 @@ impl Traits {
 pub(super) fn match_up(lists: [&[Traits]; 2], mut taken: [Vec<bool>; 2]) -> Vec<(usize, usize)> {
     let groups = groups(lists, |list, at| !taken[list][at]);
     let mut pairs = Vec::new();
-    for mut group in groups.into_values() {
+    for (tag, mut group) in groups {
         for list in [0, 1] {
             group[list].retain(|&at| !taken[list][at]);
             group[list].sort_by_key(|&at| lists[list][at].order);
@@ -93,7 +93,7 @@ pub(super) fn match_up(lists: [&[Traits]; 2], mut taken: [Vec<bool>; 2]) -> Vec<
         if group.iter().any(Vec::is_empty) || !one_content(lists, &group) {
             continue;
         }
-        for (a, b) in zip_by_date(lists, &group) {
+        for (a, b) in zip_by_date(lists, &group, matches!(tag, Tag::Content(_))) {
             taken[0][a] = true;
             taken[1][b] = true;
             pairs.push((a, b));
@@ -136,8 +136,9 @@ fn one_content(lists: [&[Traits]; 2], group: &[Vec<usize>; 2]) -> bool {
     first.is_some() && known.all(|content| Some(content) == first)
 }
 
-/// Pairs in order: first those of one date, then those of which one has no date to compare.
-fn zip_by_date(lists: [&[Traits]; 2], group: &[Vec<usize>; 2]) -> Vec<(usize, usize)> {
+/// Pairs in order: first those of one date, then those of which one has no date to compare; what is `proven` to be one keeps
+/// no date where a program writes it anew.
+fn zip_by_date(lists: [&[Traits]; 2], group: &[Vec<usize>; 2], proven: bool) -> Vec<(usize, usize)> {
     let mut by_date: HashMap<Option<InternalDate>, std::collections::VecDeque<usize>> = HashMap::new();
     for &at in &group[1] {
         by_date.entry(lists[1][at].date).or_default().push_back(at);
@@ -155,7 +156,7 @@ fn zip_by_date(lists: [&[Traits]; 2], group: &[Vec<usize>; 2]) -> Vec<(usize, us
     let mut rest: Vec<usize> = by_date.into_values().flatten().collect();
     rest.sort_by_key(|&at| lists[1][at].order);
     for a in open {
-        let fits = |&b: &usize| lists[0][a].date.is_none() || lists[1][b].date.is_none();
+        let fits = |&b: &usize| proven || lists[0][a].date.is_none() || lists[1][b].date.is_none();
         if let Some(at) = rest.iter().position(fits) {
             pairs.push((a, rest.remove(at)));
         }

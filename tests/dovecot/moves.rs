@@ -254,3 +254,42 @@ fn a_thousand_moves_either_way() {
         moved_without_bodies(&mut scene, 1000, "left", name);
     }
 }
+
+#[test]
+fn what_lost_its_date_on_the_way_is_known_by_its_content() {
+    let Some(dovecot) = Dovecot::shared() else { return };
+    let mut scene = Scene::new(dovecot, "moves-undated");
+    let mails = ["one", "two", "three"].map(crate::scene::text);
+    for mailbox in ["INBOX", "Work"] {
+        local::create(&scene.dir(mailbox));
+    }
+    for bytes in &mails {
+        local::deliver(&scene.dir("INBOX"), bytes, 1_600_000_000, Some("S"));
+    }
+    scene.sync_to_equal(&[], "sent");
+    // Known by what both sides told of them, dates included.
+    assert_eq!(scene.world.run(&["forget", crate::support::world::ACCOUNT]).exit, 0);
+    scene.sync_to_equal(&[], "paired");
+
+    let files = scene.files("INBOX");
+    let again = |at: usize, mailbox: &str| {
+        let bytes = fs::read(&files[at]).expect("a message");
+        local::deliver(&scene.dir(mailbox), &bytes, 1_700_000_000, Some("S"));
+        fs::remove_file(&files[at]).expect("a file");
+    };
+    again(0, "Work");
+    again(1, "INBOX");
+    scene.proxy.take();
+    let run = scene.world.sync_ok();
+    assert_no_bodies(&scene.proxy.take(), "moved, and written anew");
+    assert_eq!(
+        (
+            run.count("right", "moved"),
+            run.count("right", "added"),
+            run.count("right", "removed")
+        ),
+        (1, 0, 0),
+        "{run:#?}"
+    );
+    scene.nothing_left("at the end");
+}
