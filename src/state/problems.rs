@@ -107,11 +107,14 @@ impl ProblemRow {
 /// The key of [`ProblemKey::Run`].
 const RUN: &str = "run";
 
+/// The longest, in seconds, that something waits for its next try: a day.
+pub(super) const LONGEST_WAIT: i64 = 86_400;
+
 /// Seconds until a failed thing is tried again: at once in the next run, then doubling from a minute up to a day.
 fn back_off(tries: u32) -> i64 {
     match tries {
         0 | 1 => 0,
-        _ => (60i64 << (tries - 2).min(16)).min(86_400),
+        _ => (60i64 << (tries - 2).min(16)).min(LONGEST_WAIT),
     }
 }
 
@@ -137,7 +140,10 @@ impl State {
             ProblemKey::Run => 0,
             _ => back_off(tries),
         };
-        let asked = failure.after.map_or(0, |after| after.as_secs() as i64);
+        let asked = failure
+            .after
+            .map_or(0, |after| after.as_secs() as i64)
+            .min(LONGEST_WAIT);
         let next = (failure.retry != Retry::Never).then(|| now() + wait.max(asked));
         self.execute(
             "INSERT INTO problem (key, mailbox, side, id, what, hint, retry, tries, first, next) VALUES (?,?,?,?,?,?,?,?,?,?)

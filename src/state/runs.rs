@@ -1,5 +1,6 @@
 //! Past runs.
 
+use super::problems::LONGEST_WAIT;
 use super::{State, failed, now};
 use crate::error::Result;
 
@@ -26,10 +27,19 @@ const CLEAN: &str = "clean-run";
 impl State {
     /// Begins a run and gives its number.
     pub fn begin_run(&self, command: &str) -> Result<i64> {
+        self.mind_clock(now())?;
         let conn = self.conn();
         conn.prepare_cached("INSERT INTO run (command, begun) VALUES (?, ?)")
             .and_then(|mut insert| insert.insert((command, now())))
             .map_err(failed)
+    }
+
+    /// What was noted by a clock that was ahead is not waited for until then: no try is further off than a day.
+    fn mind_clock(&self, now: i64) -> Result<()> {
+        self.execute("UPDATE problem SET next=?1 WHERE next > ?1 + ?2", (now, LONGEST_WAIT))?;
+        self.execute("UPDATE place SET listed=NULL WHERE listed > ?", [now])?;
+        self.execute("UPDATE intent SET begun=?1 WHERE begun > ?1", [now])
+            .map(drop)
     }
 
     /// Ends a run; `report` is the account's part of the JSON report.
@@ -91,5 +101,41 @@ impl State {
                 })
             },
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Failure;
+    use crate::model::{Checkpoint, MailboxPath, RawName, Side, Token};
+    use crate::state::ProblemKey;
+
+    #[test]
+    fn a_clock_that_was_ahead_puts_nothing_off_for_years() {
+        let state = State::in_memory().unwrap();
+        let mailbox = state.new_mailbox(&MailboxPath::inbox()).unwrap();
+        let checkpoint = Checkpoint {
+            validity: 1,
+            next_id: None,
+            token: Token("1".into()),
+        };
+        state
+            .set_place(mailbox, Side::Right, &RawName::new("INBOX"), None)
+            .unwrap();
+        let key = ProblemKey::Message(mailbox, Side::Right, 7);
+        // What was noted so many seconds after now | waits for its next try | is listed in full soon
+        for (ahead, waits, due) in [(-60, false, false), (60, true, true), (10 * 365 * 86_400, false, true)] {
+            state.add_problem(key, &Failure::message("it fails")).unwrap();
+            let then = now() + ahead;
+            state.execute("UPDATE problem SET next=?", [then]).unwrap();
+            state
+                .set_checkpoint(mailbox, Side::Right, &checkpoint, Some(then))
+                .unwrap();
+            state.begin_run("sync").unwrap();
+            let next = state.problems().unwrap()[0].next.unwrap();
+            let place = state.mailboxes().unwrap()[0].places[1].clone().unwrap();
+            assert_eq!((next > now(), place.listed.is_none()), (waits, due), "{ahead}");
+        }
     }
 }
