@@ -134,16 +134,18 @@ impl Executor<'_> {
         self.merge_late(&pair, now)
     }
 
-    /// The flags that a message without a partner has, as far as they were looked at; else those of its base row.
+    /// The flags that a message without a partner has, as far as they were looked at; else those that wait; else those of its
+    /// base row.
     fn flags_of(&self, mailbox: MailboxId, side: Side, id: Id) -> Result<Flags> {
+        let state = self.scene.state;
         if let Some(waiting) = self.scene.waiting.get(&(mailbox, side, id)) {
             return Ok(waiting.flags.clone());
         }
-        Ok(self
-            .scene
-            .state
-            .partner(mailbox, side, id)?
-            .map_or_else(Flags::none, |pair| pair.half(side).flags.clone()))
+        if let Some(changed) = state.pending_flags(mailbox, side, id)? {
+            return Ok(changed);
+        }
+        let pair = state.partner(mailbox, side, id)?;
+        Ok(pair.map_or_else(Flags::none, |pair| pair.half(side).flags.clone()))
     }
 
     /// Plans the flags of a pair that came about on the way, from what each side holds now; they are set in a later phase.

@@ -21,6 +21,8 @@ enum Is {
 enum Verdict {
     Nothing,
     Merge,
+    /// The flags of that side wait until the message is known again on the other.
+    Wait(Side),
     Forget(&'static str),
     /// Gone on that side, there on the other.
     Removal(Side, &'static str),
@@ -38,8 +40,10 @@ fn verdict(left: Is, right: Is) -> Verdict {
         (Gone, Gone) => Verdict::Forget("gone on both sides"),
         // A deletion that coincides with changed ids comes back: what is there is told as new.
         (Gone, Void) | (Void, Gone | Void) => Verdict::Forget("gone on one side, its ids void on the other"),
-        // Decided with the new messages.
-        (Void, Same | Flagged) | (Same | Flagged, Void) => Verdict::Nothing,
+        // Decided with the new messages; only a transfer may tell which of these it is.
+        (Void, Same) | (Same, Void) => Verdict::Nothing,
+        (Flagged, Void) => Verdict::Wait(Side::Left),
+        (Void, Flagged) => Verdict::Wait(Side::Right),
     }
 }
 
@@ -133,8 +137,17 @@ fn one(touched: &Touched, view: &View, fate: Fate, input: &Input, groups: &mut G
     match verdict(is(touched, Side::Left), is(touched, Side::Right)) {
         Verdict::Nothing => {}
         Verdict::Merge => merge(touched, view, input, groups),
+        Verdict::Wait(side) => wait(touched, side, groups),
         Verdict::Forget(why) => groups.forget.entry(why).or_default().push(touched.pair.id),
         Verdict::Removal(gone, why) => removal(touched, (gone, why), view, fate, input, groups),
+    }
+}
+
+fn wait(touched: &Touched, side: Side, groups: &mut Groups) {
+    const WHY: &str = "its ids are void on the other side: its flags wait until it is found there";
+    if let (Now::Flags(flags), Some(id)) = (&touched.now[side as usize], touched.pair.half(side).id) {
+        let waiting = groups.keep_flags.entry((side, WHY)).or_default();
+        waiting.push((id, flags.clone()));
     }
 }
 

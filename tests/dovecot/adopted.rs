@@ -622,6 +622,12 @@ fn one_header_and_two_contents() {
         assert_eq!(account.difference("before", &after, "after"), "", "{when}");
         scene.nothing_left(when);
     }
+
+    change_validity(&scene, "INBOX");
+    local::set_letters(&scene.files("INBOX")[1], &"DF".chars().collect());
+    let (run, _) = scene.sync_to_equal(&[], "flagged while the UIDs became void");
+    assert_eq!(run.count("right", "flags"), 1, "{run:#?}");
+    scene.nothing_left("flagged");
 }
 
 #[test]
