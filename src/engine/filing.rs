@@ -3,7 +3,7 @@
 //! A first look under new ids proves nothing (DESIGN 8a "voided UIDs"): what is not found again stays where it is, and the
 //! history says that the server does not show it. What a second complete look does not find either has left.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Finished, Job, survey};
 use crate::error::Result;
@@ -71,7 +71,8 @@ fn carry_out(plan: &Plan, job: &Job<'_>, finished: &mut Finished) -> Result<()> 
             spell: &|path, _| path.clone(),
             instead: &|_, _| None,
             next_ids: BTreeMap::new(),
-            waiting: std::collections::HashMap::new(),
+            waiting: HashMap::new(),
+            unseen: HashMap::new(),
             policy: job.policy,
             run: job.run,
             stop: job.stop.clone(),

@@ -8,9 +8,10 @@ use super::observe::Observation;
 use super::survey::Candidate;
 use crate::error::{Failure, Result, Retry};
 use crate::model::{
-    Checkpoint, Flags, Gone, Half, Id, IdSet, Mailbox, MailboxId, MailboxIdentity, News, Seen, Side, Since,
+    Checkpoint, Flags, Gone, Half, Id, IdSet, Mailbox, MailboxId, MailboxIdentity, News, Pair, PairId, Seen, Side,
+    Since,
 };
-use crate::plan::{Presence, first_sight};
+use crate::plan::{Policy, Presence, seen_late};
 use crate::state::{State, now};
 
 /// Every mailbox is listed in full at least so often, in seconds (HAZARDS 9).
@@ -25,6 +26,8 @@ pub(super) struct Heard {
     /// Paired messages that were told with the flags of the base.
     pub(super) as_base: IdSet,
     pub(super) removed: IdSet,
+    /// Copies that are seen for the first time, and the flags that the bases of their originals have no more.
+    doubted: Vec<(PairId, Flags)>,
     pub(super) complete: Option<Checkpoint>,
     pub(super) failure: Option<Failure>,
     /// It is not the mailbox that was listed under this name: nothing else was taken in.
@@ -62,7 +65,37 @@ pub(super) fn listen(
     );
     let mut heard = right?;
     heard.extend(left?);
+    doubt_originals(job.state, &mut heard)?;
     Ok(heard)
+}
+
+/// What is missing from a copy that is seen for the first time is a change of its original, which waits until it is carried
+/// over: that side may not tell of it again.
+fn doubt_originals(state: &State, heard: &mut HashMap<(MailboxId, Side), Heard>) -> Result<()> {
+    let doubted = heard.iter_mut().flat_map(|(&(_, side), heard)| {
+        let doubted = std::mem::take(&mut heard.doubted).into_iter();
+        doubted.map(move |(pair, flags)| (pair, side.other(), flags))
+    });
+    for (pair, side, flags) in doubted.collect::<Vec<_>>() {
+        let Some(Pair { mailbox, halves, .. }) = state.pair(pair)? else {
+            continue;
+        };
+        let half = &halves[side as usize];
+        let doubted = half.flags.minus(&flags);
+        if let (Some(id), true) = (half.id, half.gone == Gone::No && doubted != half.flags) {
+            let (told, as_base) = heard.get_mut(&(mailbox, side)).map_or((false, false), |heard| {
+                let told = heard.flags.contains_key(&id) || heard.removed.contains(id);
+                (told, heard.as_base.remove(id))
+            });
+            let waits = !as_base && state.pending_flags(mailbox, side, id)?.is_some();
+            if !told && !waits {
+                state.add_pending_flags(mailbox, side, id, &half.flags)?;
+            }
+        }
+        let flags = doubted;
+        state.set_half(pair, side, &Half { flags, ..half.clone() })?;
+    }
+    Ok(())
 }
 
 /// What to ask a side about a mailbox; `None` when there is nothing to ask.
@@ -134,7 +167,7 @@ fn hear(
                 heard.failure = Some(Failure::mailbox(what).retry(Retry::Now));
                 return;
             }
-            let taken = take_in(job.state, mailbox, side, validities[&mailbox], heard, news);
+            let taken = take_in(job.state, mailbox, side, validities[&mailbox], &job.policy, heard, news);
             if broken.is_ok() {
                 broken = taken;
             }
@@ -163,6 +196,7 @@ fn take_in(
     mailbox: MailboxId,
     side: Side,
     validity: Option<u64>,
+    policy: &Policy,
     heard: &mut Heard,
     news: Seen,
 ) -> Result<()> {
@@ -185,7 +219,7 @@ fn take_in(
             state.set_validity(mailbox, side, now)?;
         }
         Seen::Added(ids) => heard.added = heard.added.union(&there_again(state, mailbox, side, ids)?),
-        Seen::Flags(flags) => flags_that_differ(state, mailbox, side, flags, heard)?,
+        Seen::Flags(flags) => flags_that_differ(state, mailbox, side, flags, policy, heard)?,
         Seen::Removed(ids) => heard.removed = heard.removed.union(&ids),
         Seen::Complete(checkpoint) => heard.complete = Some(checkpoint),
         Seen::Partial(failure) => heard.failure = Some(failure),
@@ -212,23 +246,24 @@ fn flags_that_differ(
     mailbox: MailboxId,
     side: Side,
     listing: Vec<(Id, Flags)>,
+    policy: &Policy,
     heard: &mut Heard,
 ) -> Result<()> {
     let ids: IdSet = listing.iter().map(|(id, _)| *id).collect();
     let mut listing: HashMap<Id, Flags> = listing.into_iter().collect();
     for mut pair in state.pairs_by_ids(mailbox, side, &ids)? {
-        let half = &mut pair.halves[side as usize];
+        let half = pair.half(side);
         let Some((id, flags)) = half.id.and_then(|id| listing.remove_entry(&id)) else {
             continue;
         };
         if half.unseen {
-            let half_now = Half {
-                flags: first_sight(&half.flags, &flags),
-                unseen: false,
-                ..half.clone()
-            };
-            *half = half_now;
-            state.set_half(pair.id, side, &pair.halves[side as usize])?;
+            let original = pair.half(side.other()).flags.clone();
+            seen_late(&mut pair, side, &flags, policy);
+            state.set_half(pair.id, side, pair.half(side))?;
+            let doubted = original.minus(&pair.half(side.other()).flags);
+            if !doubted.is_empty() {
+                heard.doubted.push((pair.id, doubted));
+            }
         }
         if pair.half(side).flags == flags {
             heard.as_base.insert(id);

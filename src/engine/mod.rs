@@ -35,13 +35,13 @@ mod trash;
 mod twins;
 pub mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::error::{Failure, Result, Retry};
 use crate::execute::{self, Outcome, Scene, Spell};
-use crate::model::{Bounds, MailboxId, MailboxPath, Role, Side, TrashChoice};
+use crate::model::{Bounds, MailboxId, MailboxPath, PairId, Role, Side, TrashChoice};
 use crate::pace::Pace;
-use crate::plan::{self, Adoption, Input, Limits, Plan, Policy};
+use crate::plan::{self, Adoption, Input, Limits, Now, Plan, Policy};
 use crate::state::{ProblemKey, ProblemRow, State, now};
 use crate::store::{Stop, Store};
 
@@ -180,6 +180,7 @@ fn steps(job: &Job<'_>, tried: &Tried, finished: &mut Finished) -> Result<()> {
     let instead = |path: &MailboxPath, refused: &MailboxPath| job.naming.instead(path, refused);
     let scene = Scene {
         instead: &instead,
+        unseen: unseen(&input),
         ..scene(job, &mut seen, &spell, &advance)
     };
     let before = std::mem::take(&mut finished.outcome);
@@ -254,6 +255,13 @@ fn note_failures(job: &Job<'_>, seen: &Observation, finished: &mut Finished) -> 
     job.state.commit()
 }
 
+/// What was told of messages whose copy nobody has seen yet.
+fn unseen(input: &Input) -> HashMap<PairId, [Now; 2]> {
+    let touched = input.mailboxes.iter().flat_map(|view| &view.touched);
+    let unseen = touched.filter(|touched| touched.pair.halves.iter().any(|half| half.unseen));
+    unseen.map(|touched| (touched.pair.id, touched.now.clone())).collect()
+}
+
 fn scene<'a>(
     job: &'a Job<'_>,
     seen: &mut Observation,
@@ -268,6 +276,7 @@ fn scene<'a>(
         instead: &|_, _| None,
         next_ids: std::mem::take(&mut seen.next_ids),
         waiting: std::mem::take(&mut seen.waiting),
+        unseen: HashMap::new(),
         policy: job.policy,
         run: job.run,
         stop: job.stop.clone(),

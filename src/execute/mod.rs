@@ -24,9 +24,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Reach, Result, Retry};
-use crate::model::{Envelope, Gone, Id, IdSet, Listed, Mailbox, MailboxId, MailboxPath, RawName, Role, Side};
+use crate::model::{Envelope, Gone, Id, IdSet, Listed, Mailbox, MailboxId, MailboxPath, PairId, RawName, Role, Side};
 use crate::pace::Pace;
-use crate::plan::{Action, Phase, Plan, Policy, Step};
+use crate::plan::{Action, Now, Phase, Plan, Policy, Step};
 use crate::report::Counts;
 use crate::state::{ProblemKey, State};
 use crate::store::{Stop, Store};
@@ -49,6 +49,8 @@ pub struct Scene<'a> {
     pub next_ids: BTreeMap<(MailboxId, Side), Id>,
     /// What the messages without a partner are known by, as far as they were looked at.
     pub waiting: HashMap<(MailboxId, Side, Id), Envelope>,
+    /// What was told of messages whose copy nobody has seen yet.
+    pub unseen: HashMap<PairId, [Now; 2]>,
     /// What to do with changes that only show on the way.
     pub policy: Policy,
     /// The number of this run.

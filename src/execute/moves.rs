@@ -6,7 +6,7 @@ use super::notes::one;
 use super::{Executor, deeds};
 use crate::error::{Kind, Reach, Result};
 use crate::model::{Flags, Gone, Half, Id, IdSet, Keyword, Known, MailboxId, Pair, Side, System};
-use crate::plan::{Action, Match, Move, Step, first_sight};
+use crate::plan::{Action, Match, Move, Step, first_sight, seen_late};
 use crate::state::{Changes, Deed, Intent, IntentKind, IntentMessage, ProblemKey, now};
 use crate::store::{Done, IntentId, Ticket, WriteJob};
 
@@ -193,9 +193,10 @@ impl Executor<'_> {
         let base = one.base.map_or(Ok(None), |base| self.scene.state.pair(base))?;
         let here = self.half_of_move((batch.from, on, one.id), base.as_ref(), &one.flags);
         let there = self.half_of_move((batch.to, other, one.partner), base.as_ref(), &one.flags);
-        let left_behind = base
-            .as_ref()
-            .map_or_else(Flags::none, |base| self.left_behind(other, base, &one.flags));
+        let doubted = base.as_ref().map_or_else(Flags::none, |base| {
+            let [left, right] = Side::BOTH.map(|side| self.not_seen(side, base, &one.flags));
+            self.left_behind(other, base, &one.flags).union(&left).union(&right)
+        });
         let mut pair = match base {
             Some(base) => base,
             None => self.new_pair(batch, one),
@@ -210,7 +211,7 @@ impl Executor<'_> {
             ..here
         };
         for half in &mut pair.halves {
-            half.flags = half.flags.minus(&left_behind);
+            half.flags = half.flags.minus(&doubted);
         }
         Ok(pair)
     }
@@ -226,6 +227,15 @@ impl Executor<'_> {
         let forwarded = Keyword::forwarded();
         let keywords = lost.keywords().iter().filter(|keyword| **keyword != forwarded);
         Flags::new(System::NONE, keywords.cloned())
+    }
+
+    /// Flags that were sent to that side by an earlier run and are not there, see [`seen_late`].
+    fn not_seen(&self, side: Side, base: &Pair, now: &[Flags; 2]) -> Flags {
+        let mut late = base.clone();
+        if base.half(side).unseen {
+            seen_late(&mut late, side, &now[side as usize], &self.scene.policy);
+        }
+        base.half(side.other()).flags.minus(&late.half(side.other()).flags)
     }
 
     /// One side of a message that moves: as the base row has it where that is meant, else as it was just seen, with the

@@ -3,7 +3,7 @@
 use super::{Executor, deeds};
 use crate::error::Result;
 use crate::model::{Envelope, Flags, Half, Id, IdSet, MailboxId, Pair, PairId, Side};
-use crate::plan::{Action, Match, Step, Waiting, first_sight, joined};
+use crate::plan::{Action, Match, Now, Step, Waiting, joined, seen_late};
 
 impl Executor<'_> {
     pub(super) fn notes<'p>(&mut self, steps: impl Iterator<Item = &'p Step>) -> Result<()> {
@@ -87,13 +87,15 @@ impl Executor<'_> {
             }
             (Waiting::New(left), Waiting::New(right)) => {
                 let Some(base) = &m.base else { return Ok(false) };
-                let flags = [(Side::Left, left), (Side::Right, right)]
-                    .map(|(side, found)| known_flags(base.half(side), &found.flags));
+                let mut pair = (**base).clone();
+                for (side, found) in [(Side::Left, left), (Side::Right, right)] {
+                    self.first_look(&mut pair, side, found);
+                }
+                let [left_flags, right_flags] = pair.halves.map(|half| half.flags);
                 self.flags_to_come(
                     mailbox,
-                    [(Side::Left, left, &flags[0]), (Side::Right, right, &flags[1])],
+                    [(Side::Left, left, &left_flags), (Side::Right, right, &right_flags)],
                 )?;
-                let [left_flags, right_flags] = flags;
                 let [left, right] = [Half::seen(left, left_flags), Half::seen(right, right_flags)];
                 state.move_pair(base.id, mailbox, [&left, &right])?;
             }
@@ -103,9 +105,12 @@ impl Executor<'_> {
                 } else {
                     Side::Right
                 };
-                let flags = known_flags(pair.half(side), &found.flags);
+                let mut now = (**pair).clone();
+                self.first_look(&mut now, side, found);
+                let flags = now.half(side).flags.clone();
                 self.flags_to_come(mailbox, [(side, found, &flags)])?;
                 state.set_half(pair.id, side, &Half::seen(found, flags))?;
+                self.original_to_come(pair, &now, side.other())?;
             }
             (Waiting::Void(left), Waiting::Void(right)) => {
                 let pair = joined(left, right);
@@ -132,6 +137,30 @@ impl Executor<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The base flags of a message that was found again on that side.
+    fn first_look(&self, pair: &mut Pair, side: Side, found: &Envelope) {
+        if pair.half(side).unseen {
+            seen_late(pair, side, &found.flags, &self.scene.policy);
+        }
+    }
+
+    /// The base of the message that was sent changed with what became of its copy: so its flags are a change, which waits.
+    fn original_to_come(&self, was: &Pair, is: &Pair, side: Side) -> Result<()> {
+        let state = self.scene.state;
+        let (then, now) = (was.half(side), is.half(side));
+        if then == now {
+            return Ok(());
+        }
+        let flags = match self.scene.unseen.get(&is.id).map(|told| &told[side as usize]) {
+            Some(Now::Flags(flags)) => flags,
+            Some(Now::AsBase | Now::Gone) | None => &then.flags,
+        };
+        if let Some(id) = now.id.filter(|_| *flags != now.flags) {
+            state.add_pending_flags(is.mailbox, side, id, flags)?;
+        }
+        state.set_half(is.id, side, now)
     }
 }
 
@@ -182,15 +211,6 @@ pub(super) fn settle_flags(
         }
     }
     Ok(())
-}
-
-/// The base flags of a message that was found again.
-fn known_flags(base: &Half, now: &Flags) -> Flags {
-    if base.unseen {
-        first_sight(&base.flags, now)
-    } else {
-        base.flags.clone()
-    }
 }
 
 pub(super) fn one(id: Id) -> IdSet {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::mailboxes::Fate;
 use super::pair::{Match, Waiting, joined};
-use super::{Action, Base, Change, Input, Now, REFUSED, Rule, Step, Touched, View, flags};
+use super::{Action, Base, Change, Input, Now, Policy, REFUSED, Rule, Step, Touched, View, flags};
 use crate::model::{Flags, Gone, Id, IdSet, Pair, PairId, Side};
 
 /// What one side of a pair is, for the table.
@@ -83,7 +83,7 @@ pub(super) fn decide(
     let now: HashMap<PairId, &[Now; 2]> = view.touched.iter().map(|t| (t.pair.id, &t.now)).collect();
     let revived: BTreeMap<PairId, Touched> = lived_on
         .iter()
-        .filter_map(|m| revive(m, &now))
+        .filter_map(|m| revive(m, &now, &input.policy))
         .map(|touched| (touched.pair.id, touched))
         .collect();
     for touched in touched().filter(|touched| !revived.contains_key(&touched.pair.id)) {
@@ -96,7 +96,7 @@ pub(super) fn decide(
 }
 
 /// A base row that found its message again: the pair with both ids, and what its sides are now.
-fn revive(m: &Match, now: &HashMap<PairId, &[Now; 2]>) -> Option<Touched> {
+fn revive(m: &Match, now: &HashMap<PairId, &[Now; 2]>, policy: &Policy) -> Option<Touched> {
     let now_of = |pair: &Pair, side: Side| now.get(&pair.id).map_or(Now::AsBase, |now| now[side as usize].clone());
     let (pair, found) = match (&m.left, &m.right, &m.base) {
         (Waiting::Void(pair), Waiting::New(found), _) => (pair, vec![(Side::Right, found)]),
@@ -113,11 +113,14 @@ fn revive(m: &Match, now: &HashMap<PairId, &[Now; 2]>) -> Option<Touched> {
     let mut now = Side::BOTH.map(|side| now_of(pair, side));
     let mut pair: Pair = (**pair).clone();
     for (side, found) in found {
-        let half = &mut pair.halves[side as usize];
-        half.id = Some(found.id);
-        if half.unseen {
-            half.flags = flags::first_sight(&half.flags, &found.flags);
-            half.unseen = false;
+        pair.halves[side as usize].id = Some(found.id);
+        if pair.half(side).unseen {
+            let other = side.other();
+            // It is what it was, but its base is not.
+            if let Now::AsBase = now[other as usize] {
+                now[other as usize] = Now::Flags(pair.half(other).flags.clone());
+            }
+            flags::seen_late(&mut pair, side, &found.flags, policy);
         }
         now[side as usize] = Now::Flags(found.flags.clone());
     }

@@ -1,6 +1,7 @@
 //! Merging flags. Each flag by itself; a change is a difference of a side to its own base.
 
-use crate::model::{Flags, System};
+use super::{Policy, Rule};
+use crate::model::{Flags, Pair, Side, System};
 
 /// What to do about the flags of one pair.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,9 +48,25 @@ pub fn first_sight(sent: &Flags, seen: &Flags) -> Flags {
     sent.intersection(seen)
 }
 
+/// What an earlier run sent to that side is seen there for the first time. A flag that is missing was dropped by the store,
+/// or somebody took it away since; nobody can tell. So neither base has it: it is a change of the side that still has it, it
+/// is set once more, and what the store answers to that is believed. `\Deleted` is not: in doubt nothing is marked.
+pub fn seen_late(pair: &mut Pair, on: Side, seen: &Flags, policy: &Policy) {
+    let copy = &mut pair.halves[on as usize];
+    let mut missing = copy.flags.minus(seen);
+    missing.system = missing.system.minus(System::DELETED);
+    (copy.flags, copy.unseen) = (first_sight(&copy.flags, seen), false);
+    // Where the policy carries over nothing from there, that would be a change to keep or even to undo.
+    if policy.of(on.other()).flags == Rule::Spread {
+        let original = &mut pair.halves[on.other() as usize];
+        original.flags = original.flags.minus(&missing);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{ContentDigest, Half, HeaderDigest, MailboxId, PairId};
 
     fn flags(names: &str) -> Flags {
         Flags::from_names(names.split_whitespace())
@@ -100,6 +117,43 @@ mod tests {
     fn union_never_adds_deleted() {
         let [left, right] = union([&flags("\\Deleted \\Seen"), &flags("\\Flagged")]);
         assert_eq!((left, right), (flags("\\Flagged"), flags("\\Seen")));
+    }
+
+    #[test]
+    fn what_is_missing_from_a_copy_seen_late_is_in_neither_base() {
+        // base of both | seen on the copy | policy for the original | base of the copy | base of the original
+        let rows = [
+            ("\\Seen todo", "\\Seen", Policy::SYNC, "\\Seen", "\\Seen"),
+            ("\\Seen", "\\Seen \\Flagged", Policy::SYNC, "\\Seen", "\\Seen"),
+            // In doubt nothing is marked as deleted.
+            ("\\Seen \\Deleted", "", Policy::SYNC, "", "\\Deleted"),
+            // The left keeps its changes: what it has stays in its base.
+            ("\\Seen todo", "\\Seen", Policy::PULL, "\\Seen", "\\Seen todo"),
+        ];
+        for (sent, seen, policy, copy, original) in rows {
+            let half = |unseen| Half {
+                flags: flags(sent),
+                unseen,
+                ..Default::default()
+            };
+            let mut pair = Pair {
+                id: PairId(1),
+                mailbox: MailboxId(1),
+                halves: [half(false), half(true)],
+                size: 1,
+                content: ContentDigest([0; 16]),
+                header: HeaderDigest([0; 16]),
+                envelope: None,
+            };
+            seen_late(&mut pair, Side::Right, &flags(seen), &policy);
+            let [left, right] = pair.halves;
+            assert_eq!(
+                (left.flags, right.flags),
+                (flags(original), flags(copy)),
+                "{sent}|{seen}"
+            );
+            assert!(!right.unseen);
+        }
     }
 
     #[test]

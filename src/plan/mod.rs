@@ -22,7 +22,7 @@ mod renames;
 mod trash;
 
 pub use action::{Action, Move, Phase, Plan, Source, Step, Twin};
-pub use flags::{Merge, first_sight, merge};
+pub use flags::{Merge, first_sight, merge, seen_late};
 pub use guard::{Adoption, Guard, Held, Limits};
 pub use pair::{Match, Waiting, joined, strangers};
 pub use policy::{Policy, Rule, SidePolicy};
