@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::alike::{Traits, match_up};
 use super::pair::{Match, Matched, Waiting};
-use super::{Action, Base, CLOSED, Change, Input, Move, Now, REFUSED, Rule, Step, Touched};
+use super::{Action, Base, CLOSED, Change, Input, Move, Now, Presence, REFUSED, Rule, Step, Touched};
 use crate::model::{ContentDigest, Envelope, Flags, Gone, Id, IdSet, MailboxId, Pair, PairId, Side};
 
 /// Decides on everything that moved, and takes it out of what is left to decide in each mailbox. Gives the
@@ -61,6 +61,7 @@ struct Grouped {
     moves: BTreeMap<(MailboxId, MailboxId, Side, &'static str), Vec<Move>>,
     keep_new: BTreeMap<(MailboxId, Side, &'static str), IdSet>,
     keep_gone: BTreeMap<(MailboxId, Side, &'static str), Vec<PairId>>,
+    copy_back: BTreeMap<(MailboxId, Side), IdSet>,
 }
 
 struct Moves<'a> {
@@ -72,6 +73,7 @@ struct Moves<'a> {
 }
 
 const KEPT: &str = "moved, and the policy keeps this side's moves";
+const UNDONE: &str = "the policy undoes this side's moves";
 const ELSEWHERE: &str = "moved into a mailbox that this run leaves alone";
 
 impl<'a> Moves<'a> {
@@ -161,7 +163,7 @@ impl<'a> Moves<'a> {
                 });
             }
             Rule::Undo => {
-                let key = (from, *to, by, "the policy undoes this side's moves");
+                let key = (from, *to, by, UNDONE);
                 let (id, partner) = (new.id, id);
                 self.steps.moves.entry(key).or_default().push(Move {
                     base,
@@ -232,7 +234,8 @@ impl<'a> Moves<'a> {
         });
     }
 
-    /// A message that moved into a mailbox where nothing is decided in this run is not removed: its move waits.
+    /// A message that moved into a mailbox where nothing is decided in this run is not removed: its move waits. Where it never
+    /// can be moved back, since only its own side has that mailbox, the policy that undoes moves brings it back by a copy.
     fn wait_for_others(&mut self, open: &mut [Matched<'_>], lost: &[Lost<'_>]) {
         // Where both sides moved it so, the one whose place wins is noted.
         let tie = self.input.tie;
@@ -244,17 +247,34 @@ impl<'a> Moves<'a> {
                 .filter(|view| !self.places.contains_key(&view.id))
                 .flat_map(|view| new_of(view.id, view.waiting[side as usize].iter()))
                 .collect();
-            for nth in find(lost, side, &elsewhere).into_keys() {
-                let pair = lost[nth].pair;
-                if lost[nth].is[side as usize] == Is::Gone && self.taken.insert(pair.id) {
+            for (nth, (mailbox, _)) in find(lost, side, &elsewhere) {
+                let (pair, is) = (lost[nth].pair, lost[nth].is);
+                if is[side as usize] != Is::Gone || !self.taken.insert(pair.id) {
+                    continue;
+                }
+                let there = pair.half(side.other()).id;
+                if let Some(id) = there {
+                    self.take(open, (pair.mailbox, id), side.other());
+                }
+                let undone = self.input.policy.of(side).moves == Rule::Undo && self.is_own(mailbox, side);
+                if undone && is[side.other() as usize] == Is::There {
+                    let back = self.steps.copy_back.entry((pair.mailbox, side)).or_default();
+                    back.extend(there);
+                } else {
                     let gone = self.steps.keep_gone.entry((pair.mailbox, side, ELSEWHERE)).or_default();
                     gone.push(pair.id);
-                    if let Some(id) = pair.half(side.other()).id {
-                        self.take(open, (pair.mailbox, id), side.other());
-                    }
                 }
             }
         }
+    }
+
+    /// Only that side has the mailbox, and the policy does not want it on the other.
+    fn is_own(&self, mailbox: MailboxId, side: Side) -> bool {
+        let view = self.input.mailboxes.iter().find(|view| view.id == mailbox);
+        view.is_some_and(|view| {
+            let [here, there] = [side, side.other()].map(|side| view.at[side as usize]);
+            view.acted_on && here == Presence::There && matches!(there, Presence::Gone | Presence::Never)
+        })
     }
 
     /// Without a base, one content in different mailboxes of the two sides is one message, and one side's place wins.
@@ -415,6 +435,10 @@ impl Grouped {
         }
         for ((mailbox, of, why), ids) in self.keep_new {
             step(mailbox, Action::KeepNew { of, ids }, why);
+        }
+        for ((mailbox, to), ids) in self.copy_back {
+            let meet = Vec::new();
+            step(mailbox, Action::Copy { to, ids, meet }, UNDONE);
         }
         for ((mailbox, of, why), pairs) in self.keep_gone {
             let gone = Gone::Pending;
