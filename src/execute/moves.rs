@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::notes::one;
 use super::{Executor, deeds};
-use crate::error::{Kind, Reach, Result};
+use crate::error::{Kind, Reach, Result, Retry};
 use crate::model::{Flags, Gone, Half, Id, IdSet, Keyword, Known, MailboxId, Pair, Side, System};
 use crate::plan::{Action, Match, Move, Step, first_sight, seen_late};
 use crate::state::{Changes, Deed, Intent, IntentKind, IntentMessage, ProblemKey, now};
@@ -300,6 +300,11 @@ impl Executor<'_> {
                 batch.to
             };
             return self.fail(ProblemKey::Changes(closed, batch.on, Changes::All), failure.clone());
+        }
+        if failure.reach == Reach::Mailbox && failure.retry == Retry::Later {
+            // What was copied could not be removed.
+            let key = ProblemKey::Changes(batch.from, batch.on, Changes::Removals);
+            return self.fail(key, failure.clone());
         }
         for id in ids.iter() {
             self.fail(ProblemKey::Message(batch.from, batch.on, id), failure.clone())?;

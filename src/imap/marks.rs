@@ -6,6 +6,7 @@ use super::code::Code;
 use super::command::{Command, portions};
 use super::conn::Conn;
 use super::pipeline::{Event, Pipeline};
+use super::quirks;
 use super::response::{Data, Reply};
 use super::wire::Keep;
 use super::write::{ATTEMPTS, Place};
@@ -250,7 +251,12 @@ impl Told {
         let Some(store) = asked.store else { return Ok(()) };
         let keywords = store.flags.keywords();
         if keywords.is_empty() {
-            let failure = Failure::message(format!("its flags cannot be changed: {}", reply.text));
+            let failure = if quirks::is_about_rights(reply) {
+                let what = format!("these flags cannot be changed in this mailbox: {}", reply.text);
+                quirks::without_rights(Failure::mailbox(what))
+            } else {
+                Failure::message(format!("its flags cannot be changed: {}", reply.text))
+            };
             self.refused.push((asked.ticket, asked.ids, failure));
         } else if keywords.len() > 1 {
             for keyword in keywords {

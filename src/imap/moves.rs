@@ -79,9 +79,15 @@ pub(super) fn transfer(place: &Place<'_>, conn: &mut Conn, transfer: &mut Transf
 /// One round, answered. Gives why nothing more is to be asked, if the server wants to be left alone.
 fn round_trip(place: &Place<'_>, conn: &mut Conn, transfer: &Transfer, proof: &Proof) -> Result<Option<Failure>> {
     let ids = proof.ids();
-    let at_once = transfer.moves && conn.capabilities.has("MOVE");
+    let mut at_once = transfer.moves && conn.capabilities.has("MOVE");
     let verb = if at_once { "UID MOVE" } else { "UID COPY" };
-    let sent = send(place, conn, transfer, verb, &ids)?;
+    let mut sent = send(place, conn, transfer, verb, &ids)?;
+    if at_once && sent.why.kind == Kind::ReadOnly && sent.refused == ids {
+        // RFC 6851 §3.3: nothing was moved. Either mailbox may lack the right: one that takes a copy is not the one, and
+        // then the removal waits (DESIGN 8a "A move is two facts").
+        at_once = false;
+        sent = send(place, conn, transfer, "UID COPY", &ids)?;
+    }
     let mut pairs = sent.pairs;
     let unnamed: IdSet = ids.iter().filter(|id| !pairs.contains_key(id)).collect();
     let mut left = sent.refused.clone();
@@ -398,6 +404,27 @@ mod tests {
         ];
         let (outcomes, _) = write("MOVE UIDPLUS", vec![scene], job("4:5", true));
         assert_eq!(outcomes, ["moved [(4, Some(21)), (5, Some(22))]", "finished"]);
+    }
+
+    #[test]
+    fn a_move_for_want_of_rights_is_a_copy_where_that_is_taken() {
+        let begin = [OPEN, NEXT, looked("4"), ("UID MOVE 4 \"B\"", "$ NO [NOPERM] no")];
+        let mut taken = begin.to_vec();
+        taken.extend([
+            ("UID COPY 4 \"B\"", "$ OK [COPYUID 8 4 21] c"),
+            ("UID STORE 4 +FLAGS.SILENT (\\Deleted)", "$ NO [NOPERM] no"),
+            ("UID EXPUNGE 4", "$ OK"),
+            ("UID SEARCH UID 4", "* SEARCH 4\n$ OK"),
+        ]);
+        let (outcomes, _) = write("MOVE UIDPLUS", vec![taken], job("4", true));
+        let why = "4 failed later: nothing can be removed from this mailbox: no";
+        assert_eq!(outcomes, ["copied [(4, Some(21))]", why, "finished"]);
+
+        let mut refused = begin.to_vec();
+        refused.push(("UID COPY 4 \"B\"", "$ NO [NOPERM] no"));
+        let (outcomes, _) = write("MOVE UIDPLUS", vec![refused], job("4", true));
+        let why = "4 failed later: the server does not take it over there: no";
+        assert_eq!(outcomes, [why, "finished"]);
     }
 
     #[test]

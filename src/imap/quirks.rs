@@ -62,9 +62,13 @@ pub(super) fn is_about_rights(reply: &Reply) -> bool {
 pub(super) fn read_only(failure: Failure) -> Failure {
     Failure {
         kind: Kind::ReadOnly,
-        ..failure.after(READ_ONLY_FOR)
+        ..without_rights(failure)
     }
-    .hint(
+}
+
+/// A failure whose reason is that we have no right to changes of one kind in the mailbox.
+pub(super) fn without_rights(failure: Failure) -> Failure {
+    failure.after(READ_ONLY_FOR).hint(
         "what was changed here waits and is tried again; ask whoever gives rights to this mailbox, or undo the changes",
     )
 }

@@ -4,11 +4,12 @@ use super::command::{Command, portions};
 use super::conn::Conn;
 use super::pipeline::{Event, Pipeline};
 use super::proof::{Glance, Proof, prove, unseen};
+use super::quirks;
 use super::response::{Data, Reply};
 use super::wire::Keep;
 use super::write::{ATTEMPTS, Answers, Place};
 use crate::error::{Failure, Result};
-use crate::model::{Id, IdSet, Known};
+use crate::model::{Flags, Id, IdSet, Known, System};
 use crate::store::{Done, Ticket};
 
 /// Messages in one round.
@@ -153,13 +154,28 @@ fn expunge_once(place: &Place<'_>, conn: &mut Conn, ids: &IdSet) -> Result<Expun
     let looked = run(place, conn, &left, &[Step::Look])?;
     let still = if looked.looked { looked.found } else { left };
     let refusal = told.refusal.or(looked.refusal);
-    let refused = refusal.is_some();
-    let why = refusal.map_or_else(|| "it is still there".to_owned(), |reply| reply.text);
     Ok(Expunged {
         removed: ids.difference(&still),
-        why: Failure::message(format!("it cannot be removed: {why}")),
-        refused,
+        refused: refusal.is_some(),
+        why: why_it_stays(place, refusal.as_ref()),
     })
+}
+
+fn why_it_stays(place: &Place<'_>, refusal: Option<&Reply>) -> Failure {
+    // RFC 4314 §4: what may not be set is not among these. Dovecot says OK to both commands then, and does nothing.
+    let deleted = Flags::new(System::DELETED, []);
+    let mut permanent = place.open.permanent.iter();
+    let is_without_rights = refusal.map_or_else(
+        || permanent.any(|permanent| permanent.filter(&deleted).is_empty()),
+        quirks::is_about_rights,
+    );
+    let why = refusal.map_or("it is still there", |reply| &reply.text);
+    if is_without_rights {
+        let what = format!("nothing can be removed from this mailbox: {why}");
+        quirks::without_rights(Failure::mailbox(what))
+    } else {
+        Failure::message(format!("it cannot be removed: {why}"))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -327,6 +343,28 @@ mod tests {
         ];
         let (outcomes, _) = write("UIDPLUS", vec![scene], remove("4:5"));
         assert_eq!(outcomes, ["4:5 removed", "finished"]);
+    }
+
+    #[test]
+    fn what_the_mailbox_lets_nobody_mark_is_no_matter_of_one_message() {
+        let permanent = "* 3 EXISTS\n* OK [UIDVALIDITY 7] v\n* OK [PERMANENTFLAGS (\\Seen)] p\n$ OK open";
+        let pretend = [
+            ("UID STORE", "$ OK"),
+            ("UID EXPUNGE", "$ OK"),
+            ("UID SEARCH UID 4", "* SEARCH 4\n$ OK"),
+        ];
+        let look = ("UID FETCH 4", text(proof("4") + "$ OK"));
+        for (open, wanted) in [
+            (
+                permanent,
+                "4 failed later: nothing can be removed from this mailbox: it is still there",
+            ),
+            (OPEN.1, "4 failed later: it cannot be removed: it is still there"),
+        ] {
+            let mut scene = vec![("SELECT \"A\"", open), look];
+            scene.extend(pretend.iter().chain(&pretend));
+            assert_eq!(write("UIDPLUS", vec![scene], remove("4")).0, [wanted, "finished"]);
+        }
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod odd_mail;
 mod odd_names;
 mod policies;
 mod renames;
+mod rights;
 mod rounds;
 mod scene;
 mod trash;

@@ -58,6 +58,8 @@ pub(crate) struct Variant {
     layout: Layout,
     separator: char,
     prefix: &'static str,
+    /// Mailboxes have rights (RFC 4314), by a file `dovecot-acl` in the directory of each.
+    has_rights: bool,
 }
 
 impl Default for Variant {
@@ -67,6 +69,7 @@ impl Default for Variant {
             layout: Layout::default(),
             separator: '/',
             prefix: "",
+            has_rights: false,
         }
     }
 }
@@ -94,6 +97,14 @@ impl Variant {
         Self {
             separator: '.',
             prefix: "INBOX.",
+            ..Self::default()
+        }
+    }
+
+    /// A server where what may be done in a mailbox is up to its rights.
+    pub(crate) fn with_rights() -> Self {
+        Self {
+            has_rights: true,
             ..Self::default()
         }
     }

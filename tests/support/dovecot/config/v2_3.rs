@@ -69,10 +69,15 @@ fn mail(place: &Place, variant: &Variant) -> String {
     let home = place.home.display();
     let (driver, path) = variant.layout.location();
     let location = format!("{driver}:{path}");
+    let (acl, imap_acl, rights) = if variant.has_rights {
+        (" acl", " imap_acl", "  acl = vfile\n")
+    } else {
+        ("", "", "")
+    };
     let mut text = format!(
-        "mail_home = {home}/mail/%u\nmail_location = {}\nmail_fsync = never\nmail_plugins = quota zlib\n\
+        "mail_home = {home}/mail/%u\nmail_location = {}\nmail_fsync = never\nmail_plugins = quota zlib{acl}\n\
          mail_max_keyword_length = 255\n\
-         plugin {{\n  quota = count:User quota\n  quota_vsizes = yes\n  quota_max_mail_size = 0\n}}\n\
+         plugin {{\n  quota = count:User quota\n  quota_vsizes = yes\n  quota_max_mail_size = 0\n{rights}}}\n\
          namespace inbox {{\n  inbox = yes\n  separator = {}\n  prefix = {}\n",
         location, variant.separator, variant.prefix,
     );
@@ -82,7 +87,10 @@ fn mail(place: &Place, variant: &Variant) -> String {
             "  mailbox {role} {{\n    special_use = \\{role}\n    auto = no\n  }}"
         );
     }
-    text += "}\nprotocol imap {\n  mail_plugins = $mail_plugins imap_quota imap_zlib\n";
+    let _ = writeln!(
+        text,
+        "}}\nprotocol imap {{\n  mail_plugins = $mail_plugins imap_quota imap_zlib{imap_acl}"
+    );
     if let Some(capabilities) = &variant.capabilities {
         let _ = writeln!(text, "  imap_capability = {capabilities}");
     }

@@ -69,9 +69,14 @@ fn access(place: &Place) -> String {
 fn mail(place: &Place, variant: &Variant) -> String {
     let home = place.home.display();
     let (driver, path) = variant.layout.location();
+    let (acl, imap_acl, rights) = if variant.has_rights {
+        ("  acl = yes\n", "    imap_acl = yes\n", "acl_driver = vfile\n")
+    } else {
+        ("", "", "")
+    };
     let mut text = format!(
         "mail_home = {home}/mail/%{{user}}\nmail_driver = {driver}\nmail_path = {path}\nmail_fsync = never\n\
-         mail_max_keyword_length = 255\nmail_plugins {{\n  quota = yes\n}}\n\
+         mail_max_keyword_length = 255\nmail_plugins {{\n  quota = yes\n{acl}}}\n{rights}\
          quota \"User quota\" {{\n  driver = count\n}}\n\
          namespace inbox {{\n  inbox = yes\n  separator = {}\n  prefix = {}\n",
         variant.separator, variant.prefix,
@@ -82,7 +87,10 @@ fn mail(place: &Place, variant: &Variant) -> String {
             "  mailbox {role} {{\n    special_use = \\{role}\n    auto = no\n  }}"
         );
     }
-    text += "}\nprotocol imap {\n  mail_plugins {\n    imap_quota = yes\n  }\n";
+    let _ = writeln!(
+        text,
+        "}}\nprotocol imap {{\n  mail_plugins {{\n    imap_quota = yes\n{imap_acl}  }}"
+    );
     if let Some(capabilities) = &variant.capabilities {
         let _ = writeln!(text, "  imap_capability = {capabilities}");
     }
