@@ -18,6 +18,8 @@ mod renames;
 mod scene;
 #[cfg(target_os = "linux")]
 mod waiting;
+#[cfg(target_os = "linux")]
+mod weekly;
 #[path = "../support"]
 #[allow(dead_code, unreachable_pub, unused_imports)] // these tests use a part
 #[allow(clippy::struct_excessive_bools, clippy::format_collect, clippy::format_push_string)]
