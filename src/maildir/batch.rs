@@ -46,6 +46,13 @@ pub(super) struct Delivery {
     pub(super) row: FileRow,
 }
 
+impl Delivery {
+    /// Whether its file has that name too. It is in no directory but `tmp/` before that, so the name is its own.
+    fn is_at(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|meta| (meta.dev(), meta.ino()) == (self.device, self.row.inode))
+    }
+}
+
 impl Drop for Batch {
     /// What was never flushed was never promised.
     fn drop(&mut self) {
@@ -105,6 +112,10 @@ impl Shared {
                 .place
                 .with_directory(&file.place.part(file.part), || rename_new(&file.path, &to))
             {
+                // NFS makes a link and may say that it was there already.
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists && file.is_at(&to) => {
+                    return fs::remove_file(&file.path);
+                }
                 Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
                     file.row.unique = finished(&self.namer.stem(file.origin), file.row.verbatim, file.row.size);
                 }

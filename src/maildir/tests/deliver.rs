@@ -204,6 +204,19 @@ fn a_taken_name_is_not_overwritten() {
 }
 
 #[test]
+fn a_link_that_was_made_though_it_was_refused_is_no_second_message() {
+    let it = Fixture::new();
+    let place = it.mailbox("INBOX");
+    it.deliver("INBOX", 1, b"mine\r\n", "", None).unwrap();
+    let name = it.files("INBOX")[0].strip_prefix("tmp/").unwrap().to_owned();
+    // As NFS leaves it when the answer to LINK is lost and the call is made again: it says that the name is taken.
+    let target = place.path.join(format!("new/{name},S=5"));
+    fs::hard_link(place.path.join("tmp").join(&name), &target).unwrap();
+    it.maildir.flush().unwrap();
+    assert_eq!(it.files("INBOX"), [format!("new/{name},S=5")]);
+}
+
+#[test]
 fn lost_directories_are_made_again_and_lost_mailboxes_are_not() {
     let it = Fixture::new();
     let place = it.mailbox("INBOX");
