@@ -140,16 +140,22 @@ fn one(touched: &Touched, view: &View, fate: Fate, input: &Input, groups: &mut G
     match verdict(is(touched, Side::Left), is(touched, Side::Right)) {
         Verdict::Nothing => {}
         Verdict::Merge => merge(touched, view, input, groups),
-        Verdict::Wait(side) => wait(touched, side, groups),
+        Verdict::Wait(side) => wait(touched, side, VOID, groups),
         Verdict::Forget(why) => groups.forget.entry(why).or_default().push(touched.pair.id),
         Verdict::Removal(gone, why) => removal(touched, (gone, why), view, fate, input, groups),
     }
 }
 
-fn wait(touched: &Touched, side: Side, groups: &mut Groups) {
-    const WHY: &str = "its ids are void on the other side: its flags wait until it is found there";
-    if let (Now::Flags(flags), Some(id)) = (&touched.now[side as usize], touched.pair.half(side).id) {
-        let waiting = groups.keep_flags.entry((side, WHY)).or_default();
+const VOID: &str = "its ids are void on the other side: its flags wait until it is found there";
+const ABSENT: &str = "gone on the other side, and that is kept: its flags wait until it is there again";
+
+/// What changed on that side and cannot be carried over yet is written down: no mailbox need tell of it again.
+fn wait(touched: &Touched, side: Side, why: &'static str, groups: &mut Groups) {
+    let half = touched.pair.half(side);
+    if let (Now::Flags(flags), Some(id)) = (&touched.now[side as usize], half.id)
+        && *flags != half.flags
+    {
+        let waiting = groups.keep_flags.entry((side, why)).or_default();
         waiting.push((id, flags.clone()));
     }
 }
@@ -167,6 +173,7 @@ fn removal(
     let there = touched.pair.half(gone.other()).id;
     let keep = |groups: &mut Groups, held, why| {
         groups.keep.entry((gone, held, why)).or_default().push(touched.pair.id);
+        wait(touched, gone.other(), ABSENT, groups);
     };
     let copy_back = |groups: &mut Groups, why| {
         groups.copy_back.entry((gone, why)).or_default().extend(there);
