@@ -9,7 +9,8 @@ use crate::report::{Job, Report};
 /// Write an account's mail into mbox or .eml files, for other programs
 ///
 /// The mail comes from the account's Maildir; with `--at`, or where there is none, from its archive. Nothing is overwritten:
-/// what is there already is refused.
+/// what is there already is refused. An export that was cut off goes on when the same command is given again: what is whole
+/// and has not changed stays, and only what it wrote itself is written anew.
 ///
 /// An mbox (mboxrd) has to change what it holds: lines that begin with `From ` get a `>`, line ends are LF, and the flags of
 /// a message stand in three fields before its own, `Status`, `X-Status` and `X-Keywords`. An .eml file is the message byte

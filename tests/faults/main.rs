@@ -6,6 +6,8 @@
 
 #[cfg(target_os = "linux")]
 mod disk;
+#[cfg(target_os = "linux")]
+mod exports;
 mod flags;
 mod lies;
 mod manners;

@@ -123,6 +123,17 @@ impl Held {
     }
 }
 
+/// Tells what a mailbox holds: equal for the same messages with the same flags and dates.
+pub(super) fn fingerprint(items: &[Item<'_>]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for item in items {
+        hasher.update(&(item.unique().len() as u64).to_le_bytes());
+        hasher.update(item.unique());
+        hasher.update(format!("{} {} {}\n", item.beside.flags, item.beside.date.0, item.size).as_bytes());
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
 impl Item<'_> {
     fn unique(&self) -> &[u8] {
         match &self.which {

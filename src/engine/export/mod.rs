@@ -2,6 +2,7 @@
 
 mod held;
 mod place;
+mod under_way;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::state::{Lock, State};
 use crate::store::Stop;
 use held::{Held, Item, Mailbox};
 use place::Place;
+use under_way::Notes;
 
 /// What `export` asks for.
 pub struct Export<'a> {
@@ -119,12 +121,15 @@ fn write(job: &Export<'_>, held: &Held, report: &mut AccountReport) -> Result<()
         return Err(Failure::account(Kind::Usage, what).hint(hint));
     }
     let place = Place::new(&job.to, job.format);
+    let mut notes = Notes::open(&job.to, &job.key(), job.dry_run)?;
     for mailbox in &mailboxes {
-        place.refuse_existing(&mailbox.path)?;
+        place.refuse_existing(&mailbox.path, &notes)?;
     }
+    let mut is_whole = true;
     for mailbox in &mailboxes {
         let found = held.items(mailbox, job.message);
-        let written = found.and_then(|items| one(job, &place, mailbox, items, report));
+        let written = found.and_then(|items| one(job, (&place, &mut notes), mailbox, items, report));
+        is_whole &= written.is_ok();
         match written {
             Err(failure) if failure.reach == Reach::Account => return Err(failure),
             Err(failure) => {
@@ -134,7 +139,10 @@ fn write(job: &Export<'_>, held: &Held, report: &mut AccountReport) -> Result<()
             Ok(()) => {}
         }
     }
-    let nothing = report.right.added == 0 && report.problems.is_empty();
+    if is_whole {
+        notes.end();
+    }
+    let nothing = report.exported.iter().all(|line| line.messages == 0) && report.problems.is_empty();
     match job.message {
         Some(id) if nothing => {
             let what = format!("there is no message \"{}\"", crate::error::clean(id));
@@ -148,7 +156,7 @@ fn write(job: &Export<'_>, held: &Held, report: &mut AccountReport) -> Result<()
 /// Writes one mailbox.
 fn one(
     job: &Export<'_>,
-    place: &Place,
+    (place, notes): (&Place, &mut Notes),
     mailbox: &Mailbox,
     items: Vec<Item<'_>>,
     report: &mut AccountReport,
@@ -162,16 +170,23 @@ fn one(
         messages: items.len() as u64,
         bytes: items.iter().map(|item| item.size).sum(),
     };
+    let held = held::fingerprint(&items);
+    if notes.has(&place.sign(&mailbox.path), &held) {
+        // An export that was cut off had written it.
+        report.exported.push(line);
+        return Ok(());
+    }
     if !job.dry_run {
-        let mut writing = place.begin(&mailbox.path)?;
+        let mut writing = place.begin(&mailbox.path, notes)?;
         (line.messages, line.bytes) = (0, 0);
         for item in items {
             if job.stop.load(Ordering::Relaxed) {
                 writing.abandon();
                 let what = format!("stopped; {} is not written", line.file);
-                return Err(Failure::account(Kind::Temporary, what));
+                let hint = "the same command goes on where this one stopped";
+                return Err(Failure::account(Kind::Temporary, what).hint(hint));
             }
-            match writing.add(&item) {
+            match writing.add(&item, notes) {
                 Ok(bytes) => {
                     line.messages += 1;
                     line.bytes += bytes;
@@ -189,7 +204,7 @@ fn one(
                 }
             }
         }
-        writing.finish()?;
+        writing.finish(&held, notes)?;
     }
     report.right.added += line.messages;
     report.right.mailboxes_created += 1;
@@ -201,6 +216,16 @@ impl Export<'_> {
     fn wants(&self, path: &MailboxPath) -> bool {
         let on_server = self.account.map.to_right(path);
         self.only.is_empty() || self.only.iter().any(|pattern| pattern.matches(&on_server, &[]))
+    }
+
+    /// Tells what is exported: an export that was cut off is gone on with by one of the same.
+    fn key(&self) -> String {
+        let account = &self.account.name;
+        let of = format!(
+            "{account:?} {:?} {:?} {:?} {:?}",
+            self.format, self.at, self.only, self.message
+        );
+        blake3::hash(of.as_bytes()).to_hex()[..16].to_owned()
     }
 
     /// What is exported into a Maildir or an archive would become a part of it.

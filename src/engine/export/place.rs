@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::Format;
 use super::held::Item;
+use super::under_way::{Notes, Stamp};
 use crate::error::{Failure, Kind, Reach, Result};
 use crate::formats::eml::{INDEX, Index, file_name};
 use crate::formats::mbox::{Intake, Message, Writer};
@@ -53,12 +54,21 @@ impl<'a> Place<'a> {
         crate::error::clean(self.root.join(self.name(mailbox)).as_os_str().as_encoded_bytes())
     }
 
-    /// Nothing is overwritten, and nothing is mixed with what is there.
-    pub(super) fn refuse_existing(&self, mailbox: &MailboxPath) -> Result<()> {
-        let path = self.root.join(self.name(mailbox));
+    /// The file that stands for a whole mailbox, relative to the root.
+    pub(super) fn sign(&self, mailbox: &MailboxPath) -> PathBuf {
+        match self.format {
+            Format::Mbox => self.name(mailbox),
+            Format::Eml => self.name(mailbox).join(INDEX),
+        }
+    }
+
+    /// Nothing is overwritten, and nothing is mixed with what is there, but what an export that was cut off wrote itself.
+    pub(super) fn refuse_existing(&self, mailbox: &MailboxPath, notes: &Notes) -> Result<()> {
+        let name = self.name(mailbox);
+        let path = self.root.join(&name);
         let taken = match self.format {
-            Format::Mbox => fs::symlink_metadata(&path).is_ok(),
-            Format::Eml => has_messages(&path),
+            Format::Mbox => fs::symlink_metadata(&path).is_ok() && !notes.is_ours(&name),
+            Format::Eml => messages(&path).iter().any(|file| !notes.is_ours(&name.join(file))),
         };
         if !taken {
             return Ok(());
@@ -68,8 +78,10 @@ impl<'a> Place<'a> {
     }
 
     /// Begins a mailbox.
-    pub(super) fn begin(&self, mailbox: &MailboxPath) -> Result<Writing<'_>> {
-        let path = self.root.join(self.name(mailbox));
+    pub(super) fn begin(&self, mailbox: &MailboxPath, notes: &mut Notes) -> Result<Writing<'_>> {
+        notes.begin()?;
+        let name = self.name(mailbox);
+        let path = self.root.join(&name);
         let directory = match self.format {
             Format::Mbox => path.parent().unwrap_or(self.root).to_owned(),
             Format::Eml => path.clone(),
@@ -82,24 +94,38 @@ impl<'a> Place<'a> {
                 let file = create_anew(&partial).map_err(unwritable)?;
                 Writing::Mbox(Box::new(Mbox {
                     writer: Writer::new(file),
+                    name,
                     path,
                     partial,
                 }))
             }
-            Format::Eml => Writing::Emls(Box::new(Emls {
-                volumes: &self.volumes,
-                directory,
-                index: Index::default(),
-                written: Vec::new(),
-            })),
+            Format::Eml => {
+                clear(&directory, &name, notes).map_err(unwritable)?;
+                Writing::Emls(Box::new(Emls {
+                    volumes: &self.volumes,
+                    name,
+                    directory,
+                    index: Index::default(),
+                    written: Vec::new(),
+                }))
+            }
         })
     }
 }
 
-fn has_messages(directory: &Path) -> bool {
+/// Removes what an export that was cut off wrote into a mailbox's directory, which is begun anew.
+fn clear(directory: &Path, name: &Path, notes: &Notes) -> io::Result<()> {
+    let files = messages(directory).into_iter();
+    let mut ours = files.filter(|file| notes.is_ours(&name.join(file)));
+    ours.try_for_each(|file| if_there(fs::remove_file(directory.join(file))).map(drop))
+}
+
+/// What of a mailbox is in its directory: messages and an index.
+fn messages(directory: &Path) -> Vec<PathBuf> {
     let names = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut names = names.map(|entry| PathBuf::from(entry.file_name()));
-    names.any(|name| name == Path::new(INDEX) || name.extension().is_some_and(|ending| ending == "eml"))
+    let names = names.map(|entry| PathBuf::from(entry.file_name()));
+    let is_one = |name: &PathBuf| name == Path::new(INDEX) || name.extension().is_some_and(|ending| ending == "eml");
+    names.filter(is_one).collect()
 }
 
 fn partial(path: &Path) -> PathBuf {
@@ -122,12 +148,16 @@ pub(super) enum Writing<'a> {
 
 pub(super) struct Mbox {
     writer: Writer,
+    /// Relative to the root.
+    name: PathBuf,
     path: PathBuf,
     partial: PathBuf,
 }
 
 pub(super) struct Emls<'a> {
     volumes: &'a Volumes,
+    /// Relative to the root.
+    name: PathBuf,
     directory: PathBuf,
     index: Index,
     /// What has to be made durable: device and path.
@@ -136,22 +166,22 @@ pub(super) struct Emls<'a> {
 
 impl Writing<'_> {
     /// Adds a message; returns its bytes.
-    pub(super) fn add(&mut self, item: &Item<'_>) -> Result<u64> {
+    pub(super) fn add(&mut self, item: &Item<'_>, notes: &mut Notes) -> Result<u64> {
         match self {
             Self::Mbox(mbox) => {
                 let before = mbox.writer.size().1;
                 mbox.writer.add(item, &item.beside)?;
                 Ok(mbox.writer.size().1 - before)
             }
-            Self::Emls(emls) => emls.add(item),
+            Self::Emls(emls) => emls.add(item, notes),
         }
     }
 
-    /// Makes it durable, and gives it its name.
-    pub(super) fn finish(self) -> Result<()> {
+    /// Makes it durable, and gives it its name; `held` is what its mailbox holds.
+    pub(super) fn finish(self, held: &str, notes: &mut Notes) -> Result<()> {
         match self {
-            Self::Mbox(mbox) => mbox.finish(),
-            Self::Emls(emls) => emls.finish(),
+            Self::Mbox(mbox) => mbox.finish(held, notes),
+            Self::Emls(emls) => emls.finish(held, notes),
         }
     }
 
@@ -159,18 +189,29 @@ impl Writing<'_> {
     pub(super) fn abandon(self) {
         match self {
             Self::Mbox(mbox) => drop(fs::remove_file(&mbox.partial)),
-            // Whole messages, without an index; the next export wants another directory.
+            // Whole messages, without an index: the next export of the same replaces them.
             Self::Emls(_) => {}
         }
     }
 }
 
 impl Mbox {
-    fn finish(self) -> Result<()> {
-        let Self { writer, path, partial } = self;
+    fn finish(self, held: &str, notes: &mut Notes) -> Result<()> {
+        let Self {
+            writer,
+            name,
+            path,
+            partial,
+        } = self;
         let named = || {
             writer.finish()?;
-            rename_new(&partial, &path)?;
+            let replaces = notes.is_ours(&name);
+            notes.note_whole(&name, Stamp::of(&fs::symlink_metadata(&partial)?), held)?;
+            if replaces {
+                fs::rename(&partial, &path)?;
+            } else {
+                rename_new(&partial, &path)?;
+            }
             path.parent().map_or(Ok(()), sync_directory)
         };
         named().map_err(|err| failure(&err, Reach::Mailbox, format!("cannot write {}", shown(&path))))
@@ -178,7 +219,7 @@ impl Mbox {
 }
 
 impl Emls<'_> {
-    fn add(&mut self, item: &Item<'_>) -> Result<u64> {
+    fn add(&mut self, item: &Item<'_>, notes: &mut Notes) -> Result<u64> {
         let partial = self.directory.join(format!("message{PARTIAL}"));
         let unwritable = |err| failure(&err, Reach::Mailbox, format!("cannot write {}", shown(&partial)));
         let file = create_anew(&partial).map_err(unwritable)?;
@@ -192,9 +233,11 @@ impl Emls<'_> {
         let named = (|| {
             let file = eml.file.into_inner().map_err(io::IntoInnerError::into_error)?;
             file.set_modified(system_time(item.beside.date.0))?;
-            let (device, mut nth) = (file.metadata()?.dev(), 1);
+            let (meta, mut nth) = (file.metadata()?, 1);
+            let device = meta.dev();
             loop {
                 let name = file_name(item.beside.date, identity.content, nth);
+                notes.note(&self.name.join(&name), Stamp::of(&meta))?;
                 match rename_new(&partial, &self.directory.join(&name)) {
                     Err(err) if err.kind() == io::ErrorKind::AlreadyExists => nth += 1,
                     other => return other.map(|()| (device, name)),
@@ -207,10 +250,10 @@ impl Emls<'_> {
         Ok(identity.size)
     }
 
-    fn finish(self) -> Result<()> {
+    fn finish(self, held: &str, notes: &mut Notes) -> Result<()> {
         let index = self.directory.join(INDEX);
         let partial = partial(&index);
-        let named = || {
+        let mut named = || {
             let files: Vec<_> = self
                 .written
                 .iter()
@@ -220,6 +263,7 @@ impl Emls<'_> {
             let mut file = create_anew(&partial)?;
             file.write_all(self.index.text().as_bytes())?;
             file.sync_all()?;
+            notes.note_whole(&self.name.join(INDEX), Stamp::of(&file.metadata()?), held)?;
             rename_new(&partial, &index)?;
             sync_directory(&self.directory)?;
             self.directory.parent().map_or(Ok(()), sync_directory)
