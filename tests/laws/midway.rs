@@ -1,4 +1,5 @@
-//! Names that change hands in the middle of a run: at every step of it, on either side, between stores of every kind.
+//! Somebody else acts in the middle of a run: at every step of it, on either side, between stores of every kind. Names change
+//! hands, messages go, move and get other flags, ids change their meaning.
 
 use std::time::Instant;
 
@@ -27,7 +28,7 @@ const NATURES: [[Nature; 2]; 4] = [
 ];
 
 /// What somebody does to names.
-const CHANGES: [Deed; 2] = [
+const NAMES: [Deed; 2] = [
     Deed::Swap {
         one: WORK,
         other: LISTS,
@@ -36,6 +37,38 @@ const CHANGES: [Deed; 2] = [
         mailbox: LISTS,
         to: FREE,
     },
+];
+
+/// What somebody does to messages, and to what they are known by.
+const MESSAGES: [Deed; 9] = [
+    Deed::Remove { mailbox: WORK, nth: 0 },
+    Deed::Remove { mailbox: LISTS, nth: 0 },
+    Deed::Move {
+        from: WORK,
+        nth: 0,
+        to: LISTS,
+    },
+    Deed::Move {
+        from: LISTS,
+        nth: 0,
+        to: WORK,
+    },
+    Deed::Flag {
+        mailbox: LISTS,
+        nth: 0,
+        flag: 1,
+        set: true,
+    },
+    // What the errand may have set just before.
+    Deed::Flag {
+        mailbox: LISTS,
+        nth: 0,
+        flag: 0,
+        set: false,
+    },
+    Deed::Renew { mailbox: WORK },
+    Deed::Renew { mailbox: LISTS },
+    Deed::Delete { mailbox: LISTS },
 ];
 
 /// What the run is about when they do.
@@ -93,13 +126,13 @@ fn calm(events: Vec<Event>, meanwhile: Option<(u64, Event)>) -> Round {
     }
 }
 
-/// Two mailboxes with two messages each, then an errand, and at that step a change of names.
-fn history(errand: Vec<Event>, step: u64, change: Event) -> Vec<Round> {
+/// Two mailboxes with two messages each, then an errand, and what somebody does at that step of it.
+fn history(errand: Vec<Event>, step: u64, event: Event) -> Vec<Round> {
     let add = |mailbox: usize| Event::One(0, Deed::Add { mailbox, seen: false });
     let made = [WORK, LISTS].map(|mailbox| Event::One(0, Deed::Create { mailbox }));
     let mail = [WORK, LISTS, WORK, LISTS].map(add);
     let begun = calm(made.into_iter().chain(mail).collect(), None);
-    vec![begun, calm(errand, Some((step, change)))]
+    vec![begun, calm(errand, Some((step, event)))]
 }
 
 /// Both sides are equal at the end, nothing is doubled, and what nobody removed is there once.
@@ -111,14 +144,14 @@ fn comes_out(natures: [Nature; 2], rounds: &[Round]) -> Check {
     stage.counts(&shape, Policy::SYNC)
 }
 
-/// Every kind of stores, what the run is about, who changes a name, and how.
-fn walks() -> Vec<([Nature; 2], Vec<Event>, Event)> {
+/// Every kind of stores, what the run is about, who does something, and what.
+fn walks(deeds: &[Deed]) -> Vec<([Nature; 2], Vec<Event>, Event)> {
     let mut walks = Vec::new();
     for natures in NATURES {
         for errand in errands() {
             for side in [0, 1] {
-                for change in CHANGES {
-                    walks.push((natures, errand.clone(), Event::One(side, change)));
+                for deed in deeds {
+                    walks.push((natures, errand.clone(), Event::One(side, deed.clone())));
                 }
             }
         }
@@ -127,24 +160,33 @@ fn walks() -> Vec<([Nature; 2], Vec<Event>, Event)> {
 }
 
 /// `HOMING_WALK` tells what happened in one of them.
-#[test]
-fn names_change_hands_at_every_step() {
+fn walk(what: &str, deeds: &[Deed]) {
     let begun = Instant::now();
     let only: Option<usize> = std::env::var("HOMING_WALK").ok().and_then(|nth| nth.parse().ok());
     let (mut walked, mut failed) = (0, Vec::new());
-    for (natures, errand, change) in walks() {
+    for (natures, errand, event) in walks(deeds) {
         for step in 1..=STEPS {
             walked += 1;
             if only.is_none_or(|only| only == walked) {
                 TELLING.set(only.is_some());
-                let rounds = history(errand.clone(), step, change.clone());
+                let rounds = history(errand.clone(), step, event.clone());
                 if let Err(why) = comes_out(natures, &rounds) {
-                    failed.push(format!("HOMING_WALK={walked}: {errand:?}, {change:?} at {step}: {why}"));
+                    failed.push(format!("HOMING_WALK={walked}: {errand:?}, {event:?} at {step}: {why}"));
                 }
             }
         }
     }
     let seconds = begun.elapsed().as_secs_f32();
-    say(&format!("names that change hands: {walked} walked in {seconds:.0} s"));
+    say(&format!("{what}: {walked} walked in {seconds:.0} s"));
     assert!(failed.is_empty(), "{} failed: {}", failed.len(), failed.join("\n"));
+}
+
+#[test]
+fn names_change_hands_at_every_step() {
+    walk("names that change hands", &NAMES);
+}
+
+#[test]
+fn messages_change_at_every_step() {
+    walk("messages that change on the way", &MESSAGES);
 }
