@@ -103,27 +103,28 @@ fn settle_side(job: &Job<'_>, seen: &mut Observation, side: Side, mut sent: Vec<
     let mut found = Vec::new();
     let mut questions: Vec<(Mailbox, IdSet)> = Vec::new();
     for view in &seen.views {
-        let extra = beyond_the_other_side(view, side, &sent);
-        let ids: IdSet = extra.iter().map(|new| new.id).collect();
+        let suspects = suspects(view, side, &sent);
+        let ids: IdSet = suspects.iter().map(|new| new.id).collect();
         let name = seen.names.get(&view.id).and_then(|names| names.mailbox(view.id, side));
         if let (Some(mailbox), false) = (name, ids.is_empty()) {
             questions.push((mailbox, ids));
-            found.extend(extra);
+            found.extend(suspects);
         }
     }
     read_sources(job, seen, side.other(), &mut sent, &found)?;
     let contents = contents::read(job.stores[side as usize], questions, job.pace)?;
-    for new in found {
-        if let Some(identity) = contents.get(&(new.mailbox, new.id)) {
-            let new = Envelope {
-                content: Some(identity.content),
-                header: Some(identity.header),
-                size: identity.size,
-                marks: identity.marks,
-                ..new
-            };
-            adopt(job, seen, side, &sent, &new)?;
-        }
+    let read = found.into_iter().filter_map(|new| {
+        let identity = contents.get(&(new.mailbox, new.id))?;
+        Some(Envelope {
+            content: Some(identity.content),
+            header: Some(identity.header),
+            size: identity.size,
+            marks: identity.marks,
+            ..new
+        })
+    });
+    for new in beyond_the_other_side(&seen.views, side, &sent, read.collect()) {
+        adopt(job, seen, side, &sent, &new)?;
     }
     Ok(())
 }
@@ -199,42 +200,81 @@ fn unknown(view: &View, side: Side) -> IdSet {
     view.added[side as usize].difference(&known)
 }
 
-/// New messages of that side that look like something sent, and are more than the other side has waiting: so they will
-/// not find a partner. The oldest come first.
-fn beyond_the_other_side(view: &View, side: Side, sent: &[Sent]) -> Vec<Envelope> {
+/// What the other side has waiting for a copy on that side: what proposes it, and its content where that is known.
+fn wanted(view: &View, side: Side, sent: &[Sent]) -> Vec<(Key, Option<ContentDigest>)> {
     let from = side.other();
-    let lost = view
-        .touched
-        .iter()
-        .filter(|touched| touched.now[side as usize] == Now::Gone && touched.now[from as usize] != Now::Gone);
-    let lost = lost.filter_map(|touched| Key::of_pair(&touched.pair));
-    let mut wanted: BTreeMap<Key, usize> = BTreeMap::new();
-    for key in view.waiting[from as usize]
-        .iter()
-        .filter_map(Key::of_waiting)
-        .chain(lost)
-    {
-        *wanted.entry(key).or_default() += 1;
-    }
-    let mut new: Vec<&Envelope> = view.waiting[side as usize]
+    let is_lost =
+        |touched: &&Touched| touched.now[side as usize] == Now::Gone && touched.now[from as usize] != Now::Gone;
+    let lost = view.touched.iter().filter(is_lost);
+    let lost = lost.filter_map(|touched| Some((Key::of_pair(&touched.pair)?, Some(touched.pair.content))));
+    let content = |waiting: &Waiting| match waiting {
+        Waiting::New(new) => {
+            let is_source =
+                |sent: &&Sent| sent.kind == IntentKind::Copy && sent.mailbox == view.id && sent.source == new.id;
+            new.content
+                .or(sent.iter().find(is_source).and_then(|sent| sent.content))
+        }
+        Waiting::Void(pair) => Some(pair.content),
+    };
+    let waiting = view.waiting[from as usize].iter();
+    let waiting = waiting.filter_map(|waiting| Some((Key::of_waiting(waiting)?, content(waiting))));
+    waiting.chain(lost).collect()
+}
+
+/// New messages of that side that look like something sent, and can be more than the other side has waiting: more by what
+/// proposes them, or of one envelope with another content.
+fn suspects(view: &View, side: Side, sent: &[Sent]) -> Vec<Envelope> {
+    let new: Vec<(Key, &Envelope)> = view.waiting[side as usize]
         .iter()
         .filter_map(|waiting| match waiting {
-            Waiting::New(new) => Some(new),
+            Waiting::New(new) => Some((Key::of_message(new)?, new)),
             Waiting::Void(_) => None,
         })
         .collect();
-    new.sort_by_key(|new| new.id);
-    let mut extra = Vec::new();
-    for new in new {
-        let Some(key) = Key::of_message(new).filter(|key| sent.iter().any(|sent| sent.key == Some(*key))) else {
-            continue;
-        };
-        match wanted.get_mut(&key) {
-            Some(count) if *count > 0 => *count -= 1,
-            _ => extra.push(new.clone()),
+    let wanted = wanted(view, side, sent);
+    let is_suspect = |key: Key| {
+        let sent: BTreeSet<_> = sent
+            .iter()
+            .filter(|sent| sent.key == Some(key))
+            .map(|sent| sent.content)
+            .collect();
+        let wanted: Vec<_> = wanted
+            .iter()
+            .filter(|(other, _)| *other == key)
+            .map(|(_, content)| *content)
+            .collect();
+        let arrived = new.iter().filter(|(other, _)| *other == key).count();
+        let is_one = sent.iter().chain(&wanted).collect::<BTreeSet<_>>().len() == 1;
+        !sent.is_empty() && (arrived > wanted.len() || !is_one)
+    };
+    let suspects = new.iter().filter(|(key, _)| is_suspect(*key));
+    suspects.map(|(_, new)| (*new).clone()).collect()
+}
+
+/// Of these, read meanwhile, what the other side has not waiting: it will not find a partner. The oldest find theirs first.
+fn beyond_the_other_side(views: &[View], side: Side, sent: &[Sent], mut read: Vec<Envelope>) -> Vec<Envelope> {
+    let mut counts: BTreeMap<(MailboxId, Key, Option<ContentDigest>), usize> = BTreeMap::new();
+    for view in views {
+        for (key, content) in wanted(view, side, sent) {
+            *counts.entry((view.id, key, content)).or_default() += 1;
         }
     }
-    extra
+    read.sort_by_key(|new| (new.mailbox, new.id));
+    let mut finds_its_partner = |new: &Envelope| {
+        let Some(key) = Key::of_message(new) else { return false };
+        // What is not known can be anything.
+        [new.content, None]
+            .into_iter()
+            .any(|content| match counts.get_mut(&(new.mailbox, key, content)) {
+                Some(count) if *count > 0 => {
+                    *count -= 1;
+                    true
+                }
+                _ => false,
+            })
+    };
+    read.retain(|new| !finds_its_partner(new));
+    read
 }
 
 /// Makes a base row of a message that was sent, or leaves it as it is.
@@ -316,4 +356,99 @@ fn note(job: &Job<'_>, seen: &mut Observation, gone: Side, mut pair: Pair) -> Re
     now[gone as usize] = Now::Gone;
     view.touched.push(Touched { pair, now });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EnvelopeKey, InternalDate, MailboxPath};
+    use crate::plan::{Naming, Presence};
+
+    /// A letter is a content, its case the envelope: `a` and `A` share one, as two drafts of one letter do.
+    fn new(id: Id, letter: char, content: bool) -> Waiting {
+        Waiting::New(Envelope {
+            mailbox: MailboxId(1),
+            id,
+            flags: Flags::none(),
+            date: InternalDate(0),
+            size: 1,
+            marks: 0,
+            envelope: Some(key(letter)),
+            header: None,
+            content: content.then(|| digest(letter)),
+            object: None,
+        })
+    }
+
+    fn key(letter: char) -> EnvelopeKey {
+        EnvelopeKey([letter.to_ascii_lowercase() as u8; 16])
+    }
+
+    fn digest(letter: char) -> ContentDigest {
+        ContentDigest([letter as u8; 16])
+    }
+
+    fn view(left: &str, right: &str) -> View {
+        let waiting = |letters: &str, content| -> Vec<Waiting> {
+            (1..)
+                .zip(letters.chars())
+                .map(|(id, letter)| new(id, letter, content))
+                .collect()
+        };
+        View {
+            id: MailboxId(1),
+            path: MailboxPath::parse("INBOX").unwrap(),
+            naming: Naming::default(),
+            at: [Presence::There; 2],
+            acted_on: true,
+            emptied_often: false,
+            pairs: 0,
+            added: Default::default(),
+            resting: Default::default(),
+            waiting: [waiting(left, true), waiting(right, false)],
+            beyond: Default::default(),
+            closed: Default::default(),
+            refused: Default::default(),
+            touched: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_more_than_the_other_side_has_waiting() {
+        // waiting on the left | new on the right | sent to the right | read on the right | beyond the left
+        let rows = [
+            ("", "a", "a", "a", "a"),
+            ("a", "a", "a", "", ""),
+            ("a", "aa", "a", "aa", "a"),
+            ("b", "a", "a", "a", "a"),
+            ("", "a", "b", "", ""),
+            // The envelopes add up, the contents do not.
+            ("aA", "AA", "aA", "AA", "A"),
+            ("a", "A", "aA", "A", "A"),
+            ("aA", "aA", "aA", "aA", ""),
+        ];
+        for (left, right, sent, read, beyond) in rows {
+            let view = view(left, right);
+            let sent: Vec<Sent> = (100..)
+                .zip(sent.chars())
+                .map(|(source, letter)| Sent {
+                    kind: IntentKind::Copy,
+                    mailbox: MailboxId(1),
+                    next_id: Some(1),
+                    source,
+                    content: Some(digest(letter)),
+                    key: Some(Key::Envelope(key(letter))),
+                })
+                .collect();
+            let suspects = suspects(&view, Side::Right, &sent);
+            let letter = |new: &Envelope| right.as_bytes()[new.id as usize - 1] as char;
+            assert_eq!(suspects.iter().map(letter).collect::<String>(), read, "{left}|{right}");
+            let told = suspects.into_iter().map(|new| Envelope {
+                content: Some(digest(letter(&new))),
+                ..new
+            });
+            let found = beyond_the_other_side(&[view], Side::Right, &sent, told.collect());
+            assert_eq!(found.iter().map(letter).collect::<String>(), beyond, "{left}|{right}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! After a dirty stop or a lost connection: settles each open intent by looking.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Names;
 use super::notes::one;
@@ -29,11 +29,19 @@ pub fn recover(state: &State, stores: [&dyn Store; 2], names: &BTreeMap<MailboxI
         let places = places(state, side, stores[side as usize], &open, names)?;
         let mut lost: BTreeMap<IntentId, IdSet> = open.iter().map(|intent| (intent.id, intent.ids.clone())).collect();
         let mailboxes: BTreeMap<IntentId, MailboxId> = open.iter().map(|intent| (intent.id, intent.mailbox)).collect();
+        let mut adopted_in = BTreeSet::new();
         for found in stores[side as usize].delivered(&places)? {
             if let Some(&mailbox) = mailboxes.get(&found.intent) {
                 lost.entry(found.intent).or_default().remove(found.source);
-                adopted += u64::from(adopt(state, mailbox, side, &found)?);
+                if adopt(state, mailbox, side, &found)? {
+                    adopted += 1;
+                    adopted_in.insert(mailbox);
+                }
             }
+        }
+        // The source may not tell the flags of these again by itself: its mailbox looks untouched.
+        for mailbox in adopted_in {
+            state.forget_listing(mailbox, side.other())?;
         }
         settle(state, side, stores[side as usize], &open, &lost)?;
     }
