@@ -28,8 +28,14 @@ impl Executor<'_> {
                     }
                 }
                 Action::Forget { pairs } => {
-                    for &pair in pairs {
-                        state.drop_pair(pair)?;
+                    for pair in self.pairs(pairs)? {
+                        // No flags are left to change. What is there, if anything is, is told as new.
+                        for side in Side::BOTH {
+                            if let Some(id) = pair.half(side).id {
+                                state.settle_flags(step.mailbox, side, id)?;
+                            }
+                        }
+                        state.drop_pair(pair.id)?;
                     }
                 }
                 Action::KeepNew { of, ids } => state.add_pending_new(step.mailbox, *of, ids)?,
