@@ -341,6 +341,27 @@ mod tests {
     }
 
     #[test]
+    fn more_messages_than_any_mailbox_holds_are_not_believed() {
+        let open = "* 4294967295 EXISTS\n* OK [UIDVALIDITY 7] v\n$ OK open";
+        check(vec![(
+            "all the ids there are",
+            QRESYNC,
+            None,
+            vec![
+                ("EXAMINE \"A\"", open),
+                (
+                    "UID SEARCH RETURN (ALL) ALL",
+                    "* ESEARCH (TAG \"x\") UID ALL 1:4294967295\n$ OK",
+                ),
+            ],
+            &[
+                "opened 0+7",
+                "partial: the server counts 4294967295 messages in it, more than any mailbox holds",
+            ],
+        )]);
+    }
+
+    #[test]
     fn the_ladder_without_modseqs() {
         check(vec![
             (

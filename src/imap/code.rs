@@ -89,7 +89,7 @@ fn parse(code: &[u8]) -> Code {
             tokens.rest().split(u8::is_ascii_whitespace),
         ))),
         b"UIDVALIDITY" => tokens.validity().map(Code::UidValidity),
-        b"UIDNEXT" => tokens.number().map(Code::UidNext),
+        b"UIDNEXT" => tokens.number32().map(Code::UidNext),
         b"HIGHESTMODSEQ" => tokens.number().map(Code::HighestModSeq),
         b"NOMODSEQ" => Some(Code::NoModSeq),
         b"PERMANENTFLAGS" => permanent(tokens).map(Code::PermanentFlags),
@@ -157,6 +157,13 @@ mod tests {
                 Code::CopyUid(9, vec![(5, 1), (2, 2), (3, 3)]),
                 "ok",
             ),
+            ("[UIDNEXT 4294967296]", Code::Other("UIDNEXT".into()), ""),
+            (
+                "[HIGHESTMODSEQ 9223372036854775808]",
+                Code::Other("HIGHESTMODSEQ".into()),
+                "",
+            ),
+            ("[APPENDUID 3 4294967296] ok", Code::Other("APPENDUID".into()), "ok"),
             ("[COPYUID 9 1:2 3] ok", Code::Other("COPYUID".into()), "ok"),
             (
                 "[COPYUID 9 1:18446744073709551615 1:18446744073709551615] ok",

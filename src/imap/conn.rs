@@ -6,6 +6,7 @@ use super::capability::Capabilities;
 use super::code::Code;
 use super::command::Command;
 use super::counters::Counters;
+use super::patience::Patience;
 use super::pipeline::{Event, Pipeline};
 use super::response::{self, Data, Reply, Response, Status};
 use super::trust::{Trust, Wrong};
@@ -97,8 +98,10 @@ impl Conn {
     pub(super) fn settle(&mut self) -> Result<()> {
         self.wire.flush()?;
         let mut line = std::mem::take(&mut self.line);
+        let mut patience = Patience::default();
         while !self.background.is_empty() {
             self.wire.read_line(&mut line, &mut Keep)?;
+            patience.hear(&line, self.wire.timeout())?;
             match response::parse(&line) {
                 Response::Data(data) => self.note(&data)?,
                 Response::Tagged(tag, _) if self.answers_behind(tag) => {}
@@ -126,10 +129,12 @@ impl Conn {
         self.clean = false;
         self.wire.queue(format!("H{tag} {words}\r\n").as_bytes());
         let mut line = Vec::new();
+        let mut patience = Patience::default();
         loop {
             Counters::add(&self.counters.round_trips, 1);
             self.wire.flush()?;
             self.wire.read_line(&mut line, &mut Keep)?;
+            patience.hear(&line, self.wire.timeout())?;
             match response::parse(&line) {
                 Response::Continue(challenge) => {
                     let answer = answer(challenge)?;

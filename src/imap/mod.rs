@@ -50,6 +50,7 @@ mod meter;
 mod moves;
 mod names;
 mod opening;
+mod patience;
 mod pipeline;
 mod pool;
 mod proof;

@@ -2,13 +2,13 @@
 //! deadlock.
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
 use super::capability::NonSync;
 use super::code::Code;
 use super::command::{Command, Part};
 use super::conn::{Conn, out_of_step};
 use super::counters::Counters;
+use super::patience::Patience;
 use super::response::{self, Data, Reply, Response, Status};
 use super::trust::Wrong;
 use super::wire::{Keep, Literals};
@@ -23,8 +23,6 @@ const UPLOAD_WINDOW: u64 = 1 << 20;
 const DEPTH: usize = 64;
 /// The same for appends: each of them is in doubt when the connection is lost.
 const UPLOAD_DEPTH: usize = 64;
-/// A server that is busy for long says so from time to time; so many times the time limit is enough of that.
-const LONGEST_EXCUSE: u32 = 10;
 
 /// Commands that are not answered yet, oldest first; at least one.
 pub(super) struct InFlight<'a, C>(&'a mut VecDeque<Sent<C>>);
@@ -69,8 +67,7 @@ pub(super) struct Pipeline<'c, C> {
     /// What is left of the command sent last, which waits for the server's go-ahead.
     held: VecDeque<Part>,
     line: Vec<u8>,
-    /// When the server last said something to the point.
-    spoke: Instant,
+    patience: Patience,
 }
 
 impl<'c, C> Pipeline<'c, C> {
@@ -82,7 +79,7 @@ impl<'c, C> Pipeline<'c, C> {
             sent: VecDeque::new(),
             held: VecDeque::new(),
             line,
-            spoke: Instant::now(),
+            patience: Patience::default(),
         }
     }
 
@@ -193,7 +190,7 @@ impl<'c, C> Pipeline<'c, C> {
     fn start(&mut self, command: Command, what: C) -> Result<()> {
         if self.sent.is_empty() {
             Counters::add(&self.conn.counters.round_trips, 1);
-            self.spoke = Instant::now();
+            self.patience.start_over();
         }
         let tag = self.conn.next_tag();
         let crowded = !self.sent.is_empty() || self.conn.is_behind();
@@ -250,7 +247,10 @@ impl<'c, C> Pipeline<'c, C> {
 
     fn write_literal(&mut self) -> Result<()> {
         match self.held.front() {
-            Some(Part::Body(body, size)) => self.conn.wire.send_body(body, *size)?,
+            Some(Part::Body(body, size)) => {
+                self.conn.wire.send_body(body, *size)?;
+                self.patience.start_over();
+            }
             Some(Part::Literal(text)) => self.conn.wire.queue(text),
             _ => {}
         }
@@ -280,7 +280,7 @@ impl<'c, C> Pipeline<'c, C> {
                 }
                 return Err(failure);
             }
-            self.expect_the_point()?;
+            self.patience.hear(&self.line, self.conn.wire.timeout())?;
             if self.line.starts_with(b"* ") {
                 return Ok(Step::Data);
             }
@@ -299,16 +299,6 @@ impl<'c, C> Pipeline<'c, C> {
                 Response::Data(_) | Response::Garbled => return Err(out_of_step("an answer cannot be read")),
             }
         }
-    }
-
-    /// `* OK Still here` keeps a connection alive, but not for ever.
-    fn expect_the_point(&mut self) -> Result<()> {
-        if !self.line.starts_with(b"* OK") {
-            self.spoke = Instant::now();
-        } else if self.spoke.elapsed() > LONGEST_EXCUSE * self.conn.wire.timeout() {
-            return Err(out_of_step("it says that it is there, and does not answer"));
-        }
-        Ok(())
     }
 
     fn answered(&mut self, tag: u64, reply: Reply) -> Result<Option<(C, Reply)>> {
@@ -443,6 +433,25 @@ mod tests {
         }
         assert_eq!(answered, total);
         server.join().unwrap()
+    }
+
+    #[test]
+    fn who_talks_and_never_answers_is_not_heard_for_ever() {
+        for line in ["* OK still here\r\n", "* 1 EXISTS\r\n", "* NO later\r\n", "* FOO\r\n"] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = std::thread::spawn(move || {
+                let mut peer = listener.accept().unwrap().0;
+                while peer.write_all(line.as_bytes()).is_ok() {}
+            });
+            let stream = Stream::Plain(TcpStream::connect(address).unwrap());
+            let wire = Wire::new(stream, Duration::from_millis(20), Arc::default(), Arc::default()).unwrap();
+            let mut conn = Conn::new(wire, Arc::default(), Arc::default());
+            let outcome = conn.ask(Command::new("NOOP"), |_| ());
+            assert!(outcome.unwrap_err().what.contains("does not answer"), "{line}");
+            drop(conn);
+            server.join().unwrap();
+        }
     }
 
     fn short(count: usize) -> Vec<Command> {

@@ -178,6 +178,8 @@ fn reply(status: Status, text: &[u8]) -> Reply {
 fn data(mut tokens: Tokens<'_>) -> Data<'_> {
     if let Some(count) = tokens.number() {
         return match tokens.atom().map(<[u8]>::to_ascii_uppercase).as_deref() {
+            // RFC 9051 §9: message-data and EXISTS know 32 bits.
+            Some(b"EXISTS" | b"EXPUNGE" | b"FETCH") if u32::try_from(count).is_err() => Data::Malformed,
             Some(b"EXISTS") => Data::Exists(count),
             Some(b"EXPUNGE") => Data::Expunge,
             Some(b"FETCH") => fetch(tokens).map_or(Data::Malformed, Data::Fetch),
@@ -240,14 +242,19 @@ fn mailbox_status(mut tokens: Tokens<'_>) -> Option<Data<'_>> {
     let mut items = StatusItems::default();
     while let Some(item) = tokens.atom() {
         let item = item.to_ascii_uppercase();
-        let Some(value) = tokens.number() else {
+        let value = match item.as_slice() {
+            b"MESSAGES" | b"UIDNEXT" => tokens.number32(),
+            b"UIDVALIDITY" => tokens.validity(),
+            _ => tokens.number(),
+        };
+        let Some(value) = value else {
             tokens.skip_value().then_some(())?;
             continue;
         };
         match item.as_slice() {
             b"MESSAGES" => items.messages = Some(value),
             b"UIDNEXT" => items.uidnext = Some(value),
-            b"UIDVALIDITY" => items.uidvalidity = Some(value & u64::from(u32::MAX)),
+            b"UIDVALIDITY" => items.uidvalidity = Some(value),
             b"HIGHESTMODSEQ" => items.highestmodseq = Some(value),
             _ => {}
         }
@@ -279,7 +286,7 @@ fn prefixes(tokens: &mut Tokens<'_>) -> Option<Vec<Vec<u8>>> {
 
 fn search<'a>(mut tokens: Tokens<'_>) -> Data<'a> {
     let mut found = Vec::new();
-    while let Some(id) = tokens.number() {
+    while let Some(id) = tokens.id() {
         found.push(id);
     }
     // What may follow is `(MODSEQ n)` (RFC 7162 §3.1.5); a number that is none makes the list untrustworthy.
@@ -330,7 +337,7 @@ pub(super) fn fetch(mut tokens: Tokens<'_>) -> Option<Fetch<'_>> {
             continue;
         }
         match name.as_slice() {
-            b"UID" => fetch.uid = Some(tokens.number()?),
+            b"UID" => fetch.uid = Some(tokens.id()?),
             b"FLAGS" => fetch.flags = Some(flags(&mut tokens)?),
             b"INTERNALDATE" => {
                 fetch.date = tokens.nstring()?.text().and_then(|text| date::parse(&text));
@@ -418,6 +425,15 @@ mod tests {
             "* 1 FETCH (UID x)",
             "* 1 FETCH",
             "* 1 FETCH (UID 1",
+            "* 1 FETCH (UID 4294967296)",
+            "* 1 FETCH (UID 0)",
+            "* 1 FETCH (RFC822.SIZE 9223372036854775808)",
+            "* 4294967296 FETCH (UID 1)",
+            "* 4294967296 EXISTS",
+            "* 4294967296 EXPUNGE",
+            "* SEARCH 1 4294967296",
+            "* ESEARCH UID ALL 1:4294967296",
+            "* VANISHED 1:18446744073709551615",
             "* LIST \"/\" INBOX",
             "* STATUS INBOX",
             "* VANISHED *",
@@ -457,6 +473,16 @@ mod tests {
             highestmodseq: Some(5),
         };
         assert_eq!(items, wanted);
+        let Data::MailboxStatus(_, items) = untagged(
+            "* STATUS Sent (MESSAGES 4294967296 UIDNEXT 4294967296 HIGHESTMODSEQ 9223372036854775808 UIDVALIDITY 4)",
+        ) else {
+            panic!()
+        };
+        let wanted = StatusItems {
+            uidvalidity: Some(4),
+            ..StatusItems::default()
+        };
+        assert_eq!(items, wanted, "numbers that the grammar does not know");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use super::survey::{self, Mark};
 use crate::error::Failure;
 use crate::model::{Checkpoint, Flags, Id, IdSet, MailboxId, Seen, Since};
 
+/// More messages than any mailbox holds; a set of ids is a few bytes, and what is made of each of them is not.
+pub(super) const MOST_MESSAGES: u64 = 1 << 25;
 /// News of flags go out in pieces of so many.
 const PIECE: usize = 1000;
 /// A set of known ids longer than this is not sent along with QRESYNC.
@@ -287,7 +289,13 @@ impl<'s> Slot<'s> {
     /// All commands of this pass are answered: what it tells, and whether another is needed.
     pub(super) fn conclude(&mut self) -> (Vec<Seen>, Next) {
         self.flush_flags();
-        let next = if self.adds_up() {
+        let counted = self.selected.most;
+        let next = if counted > MOST_MESSAGES {
+            self.news.push(Seen::Partial(Failure::mailbox(format!(
+                "the server counts {counted} messages in it, more than any mailbox holds"
+            ))));
+            Next::Over
+        } else if self.adds_up() {
             self.tell_ids();
             self.news.push(match (self.tainted, self.mark) {
                 (false, Some(mark)) => Seen::Complete(Checkpoint {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::IdSet;
+use crate::model::{Id, IdSet};
 
 /// A piece of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,10 +66,24 @@ impl<'a> Tokens<'a> {
         Some(atom)
     }
 
-    /// The next token if it is a number.
+    /// The next token if it is a number of 63 bits: a size or a modseq (RFC 9051 §9 number64, RFC 7162 §7).
     pub(super) fn number(&mut self) -> Option<u64> {
+        self.number_of(|number| i64::try_from(number).is_ok())
+    }
+
+    /// The next token if it is a number of 32 bits: how many messages there are, a UIDNEXT (RFC 9051 §9 number).
+    pub(super) fn number32(&mut self) -> Option<u64> {
+        self.number_of(|number| u32::try_from(number).is_ok())
+    }
+
+    /// The next token if it is a UID (RFC 9051 §9 uniqueid).
+    pub(super) fn id(&mut self) -> Option<Id> {
+        self.number_of(is_id)
+    }
+
+    fn number_of(&mut self, fits: impl FnOnce(u64) -> bool) -> Option<u64> {
         let mut ahead = self.clone();
-        let number = number(ahead.atom()?)?;
+        let number = number(ahead.atom()?).filter(|&number| fits(number))?;
         *self = ahead;
         Some(number)
     }
@@ -245,14 +259,20 @@ pub(super) fn number(digits: &[u8]) -> Option<u64> {
     plain.then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten()
 }
 
+/// Whether it can be a UID: 32 bits, and not 0 (RFC 9051 §9 nz-number).
+fn is_id(number: u64) -> bool {
+    u32::try_from(number).is_ok_and(|number| number > 0)
+}
+
 /// The ranges of a `sequence-set` in the order in which they stand, each ascending; `None` for `*` and other text.
 pub(super) fn ranges(text: &[u8]) -> Option<Vec<(u64, u64)>> {
     text.split(|&b| b == b',')
         .filter(|part| !part.is_empty())
         .map(|part| {
             let mut ends = part.splitn(2, |&b| b == b':');
-            let first = number(ends.next()?)?;
-            let last = ends.next().map_or(Some(first), number)?;
+            let id = |digits| number(digits).filter(|&number| is_id(number));
+            let first = id(ends.next()?)?;
+            let last = ends.next().map_or(Some(first), id)?;
             Some((first.min(last), first.max(last)))
         })
         .collect()
@@ -325,7 +345,17 @@ mod tests {
     fn sets_keep_order_or_become_sets() {
         assert_eq!(ranges(b"5,3:2,7"), Some(vec![(5, 5), (2, 3), (7, 7)]));
         assert_eq!(id_set(b"5,3:2,4").unwrap().to_string(), "2:5");
-        for bad in ["*", "1:*", "1-2", "a", "1:2:3"] {
+        for bad in [
+            "*",
+            "1:*",
+            "1-2",
+            "a",
+            "1:2:3",
+            "0",
+            "0:9",
+            "7,4294967296",
+            "1:18446744073709551615",
+        ] {
             assert_eq!(ranges(bad.as_bytes()), None, "{bad}");
         }
     }

@@ -33,9 +33,11 @@ impl IdSet {
         self.ranges.is_empty()
     }
 
-    /// How many ids are in it.
+    /// How many ids are in it; of all that there are, one too few.
     pub fn len(&self) -> u64 {
-        self.ranges.iter().map(|(a, b)| b - a + 1).sum()
+        self.ranges
+            .iter()
+            .fold(0, |sum: u64, (a, b)| sum.saturating_add((b - a).saturating_add(1)))
     }
 
     /// Whether `id` is in it.
@@ -279,6 +281,12 @@ mod tests {
         for bad in ["*", "1:*", "a", "1:2:3", "-1", "99999999999999999999"] {
             assert!(bad.parse::<IdSet>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_set_of_all_there_are_is_counted() {
+        assert_eq!(IdSet::range(0..=Id::MAX).len(), Id::MAX);
+        assert_eq!(IdSet::range(1..=Id::MAX).len(), Id::MAX);
     }
 
     #[test]
