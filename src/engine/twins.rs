@@ -200,63 +200,66 @@ fn unknown(view: &View, side: Side) -> IdSet {
     view.added[side as usize].difference(&known)
 }
 
-/// What the other side has waiting for a copy on that side: what proposes it, and its content where that is known.
-fn wanted(view: &View, side: Side, sent: &[Sent]) -> Vec<(Key, Option<ContentDigest>)> {
+/// What the other side has waiting for a copy on that side, by what proposes it: the contents, where they are known.
+fn wanted(view: &View, side: Side, sent: &[Sent]) -> HashMap<Key, Vec<Option<ContentDigest>>> {
     let from = side.other();
     let is_lost =
         |touched: &&Touched| touched.now[side as usize] == Now::Gone && touched.now[from as usize] != Now::Gone;
     let lost = view.touched.iter().filter(is_lost);
     let lost = lost.filter_map(|touched| Some((Key::of_pair(&touched.pair)?, Some(touched.pair.content))));
+    let from_here = sent
+        .iter()
+        .filter(|sent| sent.kind == IntentKind::Copy && sent.mailbox == view.id);
+    let sources: HashMap<Id, Option<ContentDigest>> = from_here.map(|sent| (sent.source, sent.content)).collect();
     let content = |waiting: &Waiting| match waiting {
-        Waiting::New(new) => {
-            let is_source =
-                |sent: &&Sent| sent.kind == IntentKind::Copy && sent.mailbox == view.id && sent.source == new.id;
-            new.content
-                .or(sent.iter().find(is_source).and_then(|sent| sent.content))
-        }
+        Waiting::New(new) => new.content.or_else(|| sources.get(&new.id).copied().flatten()),
         Waiting::Void(pair) => Some(pair.content),
     };
     let waiting = view.waiting[from as usize].iter();
     let waiting = waiting.filter_map(|waiting| Some((Key::of_waiting(waiting)?, content(waiting))));
-    waiting.chain(lost).collect()
+    let mut wanted = HashMap::<_, Vec<_>>::new();
+    for (key, content) in waiting.chain(lost) {
+        wanted.entry(key).or_default().push(content);
+    }
+    wanted
 }
 
 /// New messages of that side that look like something sent, and can be more than the other side has waiting: more by what
 /// proposes them, or of one envelope with another content.
 fn suspects(view: &View, side: Side, sent: &[Sent]) -> Vec<Envelope> {
-    let new: Vec<(Key, &Envelope)> = view.waiting[side as usize]
-        .iter()
-        .filter_map(|waiting| match waiting {
-            Waiting::New(new) => Some((Key::of_message(new)?, new)),
-            Waiting::Void(_) => None,
-        })
-        .collect();
+    let mut alike: HashMap<Key, Vec<&Envelope>> = HashMap::new();
+    for waiting in &view.waiting[side as usize] {
+        if let (Waiting::New(new), Some(key)) = (waiting, Key::of_waiting(waiting)) {
+            alike.entry(key).or_default().push(new);
+        }
+    }
+    let mut contents: HashMap<Key, BTreeSet<Option<ContentDigest>>> = HashMap::new();
+    for (key, content) in sent.iter().filter_map(|sent| Some((sent.key?, sent.content))) {
+        contents.entry(key).or_default().insert(content);
+    }
     let wanted = wanted(view, side, sent);
-    let is_suspect = |key: Key| {
-        let sent: BTreeSet<_> = sent
-            .iter()
-            .filter(|sent| sent.key == Some(key))
-            .map(|sent| sent.content)
-            .collect();
-        let wanted: Vec<_> = wanted
-            .iter()
-            .filter(|(other, _)| *other == key)
-            .map(|(_, content)| *content)
-            .collect();
-        let arrived = new.iter().filter(|(other, _)| *other == key).count();
-        let is_one = sent.iter().chain(&wanted).collect::<BTreeSet<_>>().len() == 1;
-        !sent.is_empty() && (arrived > wanted.len() || !is_one)
-    };
-    let suspects = new.iter().filter(|(key, _)| is_suspect(*key));
-    suspects.map(|(_, new)| (*new).clone()).collect()
+    let mut suspects = Vec::new();
+    for (key, mut contents) in contents {
+        let (Some(new), wanted) = (alike.get(&key), wanted.get(&key)) else {
+            continue;
+        };
+        contents.extend(wanted.into_iter().flatten());
+        if contents.len() > 1 || new.len() > wanted.map_or(0, Vec::len) {
+            suspects.extend(new.iter().copied().cloned());
+        }
+    }
+    suspects.sort_by_key(|new| new.id);
+    suspects
 }
 
 /// Of these, read meanwhile, what the other side has not waiting: it will not find a partner. The oldest find theirs first.
 fn beyond_the_other_side(views: &[View], side: Side, sent: &[Sent], mut read: Vec<Envelope>) -> Vec<Envelope> {
     let mut counts: BTreeMap<(MailboxId, Key, Option<ContentDigest>), usize> = BTreeMap::new();
-    for view in views {
-        for (key, content) in wanted(view, side, sent) {
-            *counts.entry((view.id, key, content)).or_default() += 1;
+    for view in views.iter().filter(|_| !read.is_empty()) {
+        for (key, contents) in wanted(view, side, sent) {
+            for content in contents {
+                *counts.entry((view.id, key, content)).or_default() += 1;
+            }
         }
     }
     read.sort_by_key(|new| (new.mailbox, new.id));
