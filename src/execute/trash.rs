@@ -6,7 +6,7 @@ use super::moves::Batch;
 use super::notes::one;
 use super::{Executor, deeds};
 use crate::error::{Failure, Kind, Reach, Result};
-use crate::model::{Gone, Id, IdSet, Pair, Side};
+use crate::model::{Flags, Gone, Id, IdSet, Pair, Side, System};
 use crate::plan::{Action, Step};
 use crate::state::{Changes, IntentKind, ProblemKey};
 use crate::store::{Done, Ticket, WriteJob};
@@ -45,9 +45,36 @@ impl Executor<'_> {
             batches[*on as usize].push(batch);
         }
         self.scene.state.commit()?;
+        self.unmark(&jobs, &batches)?;
         self.write(jobs, |executor, side, ticket, done| {
             executor.book_trashed(side, &mut batches[side as usize][ticket.0 as usize], done)
         })
+    }
+
+    /// What is marked as deleted goes into the trash without its mark: in there, the next EXPUNGE would take it. Whatever comes
+    /// of this, the message is on its way out of its mailbox.
+    fn unmark(&mut self, moves: &[Vec<WriteJob>; 2], batches: &[Vec<Batch<Pair>>; 2]) -> Result<()> {
+        let mark = Flags::new(System::DELETED, []);
+        let jobs = Side::BOTH.map(|side| {
+            let moves = moves[side as usize].iter().zip(&batches[side as usize]);
+            let jobs = moves.filter_map(|(job, batch)| {
+                let marked = |pair: &&Pair| !pair.half(side).flags.intersection(&mark).is_empty();
+                let marked = batch.open.values().filter(marked);
+                let ids: IdSet = marked.filter_map(|pair| pair.half(side).id).collect();
+                let WriteJob::Move { ticket, mailbox, .. } = job else {
+                    return None;
+                };
+                (!ids.is_empty()).then(|| WriteJob::Flags {
+                    ticket: *ticket,
+                    mailbox: mailbox.clone(),
+                    ids,
+                    add: Flags::none(),
+                    remove: mark.clone(),
+                })
+            });
+            jobs.collect()
+        });
+        self.write(jobs, |_, _, _, _| Ok(()))
     }
 
     fn book_trashed(&mut self, on: Side, batch: &mut Batch<Pair>, done: Done) -> Result<()> {
