@@ -35,6 +35,8 @@ pub struct Account {
     pub bounds: Bounds,
     /// What happens to changes of either side.
     pub policy: Policy,
+    /// What both sides marked as deleted is removed from both.
+    pub expunge_marked: bool,
     /// Where on the server messages go that were removed from the Maildir.
     pub trash: TrashChoice,
     /// More than this share of an account's pairs is not removed in one run without approval, in percent.

@@ -13,6 +13,7 @@
 //!   skips   Work                        out of scope
 //!   most    60                          max-size: what is larger is left out (`enormous` is, `a` is not)
 //!   trash   Trash                       what is removed on the right goes there; `auto`: to `Bin`
+//!   expunge                             what both sides marked as deleted is removed, from the left first
 //!   lost                                the state was lost before this run; `old`: it is older than the mail
 //!   guards  25 10                       max-delete in percent, empty-guard
 //!   doubles                             stopped on the way, a copy more may stay for each stop
@@ -37,7 +38,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use homing::model::{Bounds, Flags, InternalDate, MailboxPath, TrashChoice};
+use homing::model::{Bounds, Flags, InternalDate, MailboxPath, Side, TrashChoice};
 use homing::plan::{Action, Policy, Rule, SidePolicy, Step};
 use memory::world::{Ended, Run, Scope, World};
 use memory::{Memory, Message, Nature};
@@ -72,6 +73,7 @@ struct Scenario {
     natures: [Nature; 2],
     guards: (u64, u64),
     trash: TrashChoice,
+    expunge: bool,
     lopsided: bool,
     doubles: bool,
     base: Cell,
@@ -193,6 +195,7 @@ fn parse(text: &str) -> Vec<Scenario> {
                 natures: [Nature::MAILDIR, Nature::SERVER],
                 guards: (100, 0),
                 trash: TrashChoice::None,
+                expunge: false,
                 lopsided: false,
                 doubles: false,
                 base: cell(""),
@@ -226,6 +229,7 @@ fn key(scenario: &mut Scenario, word: &str, rest: &str) {
             let (percent, empty) = rest.split_once(' ').expect("two numbers");
             scenario.guards = (percent.parse().expect("a number"), empty.parse().expect("a number"));
         }
+        "expunge" => scenario.expunge = true,
         "trash" => {
             let named = || TrashChoice::Named(MailboxPath::parse(rest).expect("a name"));
             scenario.trash = if rest == "auto" { TrashChoice::Auto } else { named() };
@@ -276,6 +280,7 @@ impl Scenario {
         let mut how = Run::calm(policy(round.policy.as_deref().unwrap_or("sync")));
         (how.max_delete_percent, how.empty_guard) = self.guards;
         how.trash[1] = self.trash.clone();
+        how.expunge = self.expunge.then_some(if mirrored { Side::Right } else { Side::Left });
         if mirrored {
             how.policy.sides.reverse();
             how.trash.reverse();

@@ -107,6 +107,7 @@ impl Context<'_> {
                 })?,
             },
             policy: read(table, "policy", policy)?.unwrap_or(Policy::SYNC),
+            expunge_marked: read(table, "expunge-marked", Value::boolean)?.unwrap_or(false),
             trash: read(table, "trash", |value| on(value, values::trash(value.text()?)))?.unwrap_or_default(),
             max_delete: read(table, "max-delete", |value| on(value, values::percent(value.text()?)))?.unwrap_or(25),
             empty_guard: read(table, "empty-guard", |value| value.number(0..=u64::from(u32::MAX)))?.unwrap_or(10),

@@ -341,6 +341,15 @@ pub const GROUPS: &[Group] = &[
                        to `\"undo\"` them from the other side. `--pull` and `--push` go before it.",
             },
             Key {
+                name: "expunge-marked",
+                value: "true or false",
+                default: Default::Is("false"),
+                example: "true",
+                help: "Whether a message that is marked as deleted (`\\Deleted`, `T` in a file's name) is removed, once both \
+                       sides hold the mark: from the Maildir into the attic, then from the server, or into its `trash`. \
+                       With false a mark is carried over like any other flag and nothing is removed. For `sync` both ways.",
+            },
+            Key {
                 name: "trash",
                 value: r#""none", "auto" or a mailbox's name"#,
                 default: Default::Is(r#""none""#),

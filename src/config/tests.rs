@@ -79,6 +79,7 @@ fn every_key_is_read() {
         mailboxes = { include = ["INBOX", "Work/*"], exclude = ['\Junk'] }
         map = { "Work/*" = "Job/*" }
         policy = { left = { removals = "keep", flags = "undo", moves = "undo" }, right = { new = "keep", mailboxes = "keep" } }
+        expunge-marked = true
         trash = "Old/Bin"
         max-delete = "5%"
         empty-guard = 0
@@ -117,7 +118,10 @@ fn every_key_is_read() {
     );
     assert_eq!((account.max_delete, account.empty_guard), (5, 0));
     let bin = MailboxPath::parse("Old/Bin").unwrap();
-    assert_eq!(account.trash, TrashChoice::Named(bin));
+    assert_eq!(
+        (account.expunge_marked, &account.trash),
+        (true, &TrashChoice::Named(bin))
+    );
 }
 
 #[test]
@@ -250,6 +254,11 @@ const REFUSALS: &[(&str, &str, Option<&str>)] = &[
     (
         "tls-fingerprint = \"00\"",
         "6:19: \"tls-fingerprint\": a fingerprint is SHA-256",
+        None,
+    ),
+    (
+        "expunge-marked = \"yes\"",
+        "6:18: \"expunge-marked\" must be true or false, not a string",
         None,
     ),
     (

@@ -14,7 +14,7 @@ use crate::config::patterns::Pattern;
 use crate::error::{Failure, Kind, Reach, Result, Retry};
 use crate::imap::{self, Imap};
 use crate::maildir::{self, LayoutChoice, Maildir};
-use crate::model::TrashChoice;
+use crate::model::{Side, TrashChoice};
 use crate::pace::Pace;
 use crate::plan::{Adoption, Policy};
 use crate::report::{AccountReport, MailboxLine, Problem};
@@ -167,6 +167,7 @@ fn engine_job<'a>(
             footing.adopting
         },
         bounds: account.bounds,
+        expunge: account.expunge_marked.then_some(Side::Left),
         trash: [TrashChoice::None, account.trash.clone()],
         distrust: footing.distrust,
         dry_run: job.dry_run,

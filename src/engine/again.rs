@@ -15,6 +15,8 @@ use crate::state::ProblemKey;
 
 /// So often one run looks, the first time included.
 const PASSES: u32 = 3;
+/// And so often more, to see to what an earlier look has set going: what arrived in a trash, what left one side for good.
+const FOLLOWING: u32 = 4;
 /// About how long before the third; the second begins as soon as the server has come to rest.
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -34,29 +36,41 @@ type Pass = fn(&Job<'_>, &Tried, &mut Finished) -> Result<()>;
 pub(super) fn passes(job: &Job<'_>, pass: Pass) -> (Finished, Result<()>) {
     let mut finished = Finished::default();
     let mut result = pass(job, &Tried::default(), &mut finished);
-    let mut again = finished.wants_another();
-    for nth in 1..PASSES {
-        // A dry run changes nothing that a second look could see.
-        if job.dry_run || result.is_err() || !again || !waited(job, nth) {
+    let mut looks = Looks::default();
+    let mut wait = looks.next(&finished);
+    // A dry run changes nothing that a second look could see.
+    while let Some(time) = wait.filter(|_| result.is_ok() && !job.dry_run) {
+        if !pause(time, &job.stop) {
             break;
         }
         let mut next = Finished::default();
         result = pass(job, &finished.tried(), &mut next);
-        again = next.wants_another();
+        wait = looks.next(&next);
         finished = finished.and_then(next);
     }
     let noted = give_up(job, &mut finished);
     (finished, result.and(noted))
 }
 
-/// Waits after that pass; false: the user wants to stop.
-fn waited(job: &Job<'_>, nth: u32) -> bool {
-    let wait = if nth == 1 {
-        Duration::ZERO
-    } else {
-        grown(WAIT, 1, 0, WAIT)
-    };
-    pause(wait, &job.stop)
+/// The passes made after the first one.
+#[derive(Default)]
+struct Looks {
+    in_doubt: u32,
+    following: u32,
+}
+
+impl Looks {
+    /// How long to wait before the next pass; `None`: there is none.
+    fn next(&mut self, last: &Finished) -> Option<Duration> {
+        if last.is_in_doubt() && self.in_doubt + 1 < PASSES {
+            self.in_doubt += 1;
+            let wait = || grown(WAIT, 1, 0, WAIT);
+            return Some(if self.in_doubt == 1 { Duration::ZERO } else { wait() });
+        }
+        let follows = last.under_way && self.following < FOLLOWING;
+        self.following += u32::from(follows);
+        follows.then_some(Duration::ZERO)
+    }
 }
 
 /// What is in doubt still waits for the next run.
@@ -71,10 +85,10 @@ fn give_up(job: &Job<'_>, finished: &mut Finished) -> Result<()> {
 
 impl Finished {
     /// Whether another look may settle something: what is in doubt, or what can be done without a mailbox that turned out to
-    /// take no changes. Or what went into a trash is to come from there.
-    fn wants_another(&self) -> bool {
+    /// take no changes.
+    fn is_in_doubt(&self) -> bool {
         let mut failures = self.outcome.failures.iter();
-        self.under_way || failures.any(|(_, failure)| failure.retry == Retry::Now || failure.kind == Kind::ReadOnly)
+        failures.any(|(_, failure)| failure.retry == Retry::Now || failure.kind == Kind::ReadOnly)
     }
 
     /// What the next pass need not try again.
@@ -121,6 +135,7 @@ impl Finished {
                 paired: paired + next.outcome.paired,
                 failures,
                 tainted,
+                expunged: next.outcome.expunged,
                 in_trash: next.outcome.in_trash,
                 stopped: next.outcome.stopped,
             },

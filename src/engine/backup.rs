@@ -87,6 +87,7 @@ fn attempt(job: &Backup<'_>, report: &mut AccountReport) -> Result<()> {
         max_delete_percent: 100,
         adopting: Adoption::No,
         bounds: account.bounds,
+        expunge: None,
         trash: Default::default(),
         distrust: footing.distrust,
         dry_run: job.dry_run,

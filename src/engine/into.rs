@@ -106,6 +106,7 @@ impl Pouring<'_> {
                 max_delete_percent: 100,
                 adopting: Adoption::No,
                 bounds: Bounds::default(),
+                expunge: None,
                 trash: Default::default(),
                 distrust: false,
                 dry_run: self.dry_run,

@@ -19,6 +19,7 @@ pub mod import;
 mod into;
 mod key;
 mod listen;
+mod marked;
 mod meeting;
 pub mod migrate;
 mod names;
@@ -90,6 +91,8 @@ pub struct Job<'a> {
     pub max_delete_percent: u64,
     /// What is too large or too old to be carried over.
     pub bounds: Bounds,
+    /// What both sides marked as deleted is removed, from this side first.
+    pub expunge: Option<Side>,
     /// Where what is removed on a side goes.
     pub trash: [TrashChoice; 2],
     /// What the left holds at the first meeting and the right does not is held back if it is much.
@@ -128,7 +131,7 @@ pub struct Finished {
     pub outcome: Outcome,
     /// What the mailboxes are for, where a side told.
     pub roles: BTreeMap<MailboxId, Role>,
-    /// Messages went where they are to come to the other side from: another look finds them there.
+    /// Messages went into a trash that both sides have, or are on their way out of both: another look does the rest.
     pub under_way: bool,
 }
 
@@ -167,6 +170,7 @@ fn steps(job: &Job<'_>, tried: &Tried, finished: &mut Finished) -> Result<()> {
     if job.dry_run {
         return Ok(());
     }
+    marked::note(job, &finished.plan)?;
     seen.names.extend(std::mem::take(&mut trash.names));
     (job.watch)(Event::Planned(&finished.plan));
     let advance = |n| (job.watch)(Event::Done(n));
@@ -187,6 +191,7 @@ fn steps(job: &Job<'_>, tried: &Tried, finished: &mut Finished) -> Result<()> {
     let (outcome, result) = execute::run(&finished.plan, scene);
     finished.under_way = trash.shared && outcome.in_trash;
     finished.outcome = outcome;
+    finished.under_way |= marked::are_under_way(job, finished)?;
     finished.outcome.paired += before.paired;
     finished.outcome.failures.splice(0..0, before.failures);
     result?;
@@ -204,6 +209,7 @@ fn input(job: &Job<'_>, seen: &mut Observation, trash: &mut trash::Found) -> Res
         known: identify::known(job, seen)?,
         base: seen.base,
         tie: Side::Right,
+        expunge: job.expunge,
         trash: std::mem::take(&mut trash.trash),
         mailboxes: std::mem::take(&mut seen.views),
         policy: job.policy,
@@ -212,6 +218,7 @@ fn input(job: &Job<'_>, seen: &mut Observation, trash: &mut trash::Found) -> Res
             max_delete_percent: job.max_delete_percent,
             pairs,
             adopting: job.adopting,
+            marked_held: marked::are_held(job)?,
         },
         settled: settled.map(|settled| settled && !job.distrust),
     })

@@ -66,7 +66,7 @@ pub(super) fn observe(job: &Job<'_>, tried: &Tried) -> Result<Observation> {
     }
     let problems = job.state.problems()?;
     for candidate in &candidates {
-        let mut view = view(job.state, candidate, &mut heard, tried)?;
+        let mut view = view(job.state, candidate, &mut heard, tried, job.expunge.is_some())?;
         refusals(&mut view, &problems, tried);
         seen.names.insert(candidate.id, names(candidate));
         seen.views.push(view);
@@ -211,6 +211,7 @@ fn view(
     candidate: &Candidate,
     heard: &mut HashMap<(MailboxId, Side), Heard>,
     tried: &Tried,
+    expunges: bool,
 ) -> Result<View> {
     let mut touched: BTreeMap<PairId, Touched> = BTreeMap::new();
     let mut added: [IdSet; 2] = Default::default();
@@ -270,6 +271,12 @@ fn view(
             }
         }
     }
+    let is_there = candidate.at == [Presence::There; 2];
+    let marked = if expunges && is_there {
+        state.marked(candidate.id)?
+    } else {
+        Vec::new()
+    };
     Ok(View {
         id: candidate.id,
         path: candidate.path.clone(),
@@ -285,6 +292,7 @@ fn view(
         waiting: [Vec::new(), Vec::new()],
         beyond: Default::default(),
         touched: touched.into_values().collect(),
+        marked,
     })
 }
 

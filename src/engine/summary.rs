@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finished, courtesy, footing, history};
+use super::{Finished, courtesy, footing, history, marked};
 use crate::account::Account;
 use crate::error::{Failure, Kind, Reach, Result};
 use crate::maildir::index::FileIndex;
@@ -92,6 +92,16 @@ pub(super) fn status(report: &mut AccountReport, state: &State, voice: &dyn Voic
             voice,
         ));
     }
+    for (path, count) in marked::held(state)? {
+        let held = Held {
+            guard: Guard::Marked,
+            lost_by: Side::Right,
+            mailbox: MailboxId(0),
+            path,
+            count,
+        };
+        report.held_back.push(held_back(&held, voice));
+    }
     problems(report, state, voice)?;
     fill_doubt(report, state)?;
     report.pending = state.pending_count()?;
@@ -143,7 +153,7 @@ fn planned(plan: &Plan) -> [Counts; 2] {
             Action::Copy { .. } | Action::CopyWithin { .. } => side.added += count,
             Action::Move { .. } | Action::Trash { .. } => side.moved += count,
             Action::SetFlags { .. } => side.flags += count,
-            Action::Remove { .. } => side.removed += count,
+            Action::Remove { .. } | Action::Expunge { .. } => side.removed += count,
             Action::RenameMailbox { .. } => side.mailboxes_renamed += count,
             Action::CreateMailbox { .. } => side.mailboxes_created += count,
             Action::DeleteMailbox { .. } => side.mailboxes_removed += count,
@@ -198,6 +208,10 @@ impl Voice for Account {
             (Guard::Adoption, _) => vec![
                 format!("homing sync {name} --push   sends them to the server"),
                 "move them out of the Maildir   if they do not belong to this account".to_owned(),
+            ],
+            (Guard::Marked, _) => vec![
+                format!("homing sync {name} --allow-deletes   removes them from both sides"),
+                "take the mark off those that are to stay   in any mail program".to_owned(),
             ],
             (_, Side::Left) => vec![
                 approve("the server"),

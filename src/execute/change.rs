@@ -14,6 +14,8 @@ use crate::store::{Done, Ticket, WriteJob};
 struct Batch {
     mailbox: MailboxId,
     removes: bool,
+    /// The other side follows: its base rows tell that this one has lost them.
+    expunges: bool,
     open: IdSet,
     add: Flags,
     remove: Flags,
@@ -85,6 +87,7 @@ impl Executor<'_> {
             let batch = Batch {
                 mailbox: step.mailbox,
                 removes: false,
+                expunges: false,
                 open: ids.clone(),
                 add: add.clone(),
                 remove: remove.clone(),
@@ -172,7 +175,7 @@ impl Executor<'_> {
 
     fn add_removals<'p>(&self, steps: impl Iterator<Item = &'p Step>, jobs: &mut Jobs) -> Result<()> {
         for step in steps {
-            let Action::Remove { on, pairs } = &step.action else {
+            let (Action::Remove { on, pairs } | Action::Expunge { on, pairs }) = &step.action else {
                 continue;
             };
             let (Some(mailbox), false) = (self.mailbox(step.mailbox, *on), self.blocked.contains(&step.mailbox)) else {
@@ -189,6 +192,7 @@ impl Executor<'_> {
             let batch = Batch {
                 mailbox: step.mailbox,
                 removes: true,
+                expunges: matches!(step.action, Action::Expunge { .. }),
                 deed: deeds::of(step),
                 leaving,
                 open: messages.iter().map(|known| known.id).collect(),
@@ -215,9 +219,12 @@ impl Executor<'_> {
         match done {
             Done::Removed(ids) => {
                 for id in ids.iter().filter(|&id| batch.open.contains(id)) {
-                    if let Some(pair) = batch.pairs.get(&id) {
-                        state.drop_pair(*pair)?;
+                    match batch.pairs.get(&id) {
+                        Some(pair) if batch.expunges => state.set_gone(*pair, on, Gone::Pending)?,
+                        Some(pair) => state.drop_pair(*pair)?,
+                        None => {}
                     }
+                    self.outcome.expunged |= batch.expunges;
                     state.settle(batch.mailbox, on, &one(id))?;
                     self.outcome.counts[on as usize].removed += 1;
                     self.did(&batch.deed, batch.leaving.get(&id))?;
@@ -233,6 +240,10 @@ impl Executor<'_> {
             }
             Done::Differs(ids) => {
                 let pairs: Vec<_> = ids.iter().filter_map(|id| batch.pairs.get(&id).copied()).collect();
+                for pair in self.pairs(&pairs)?.into_iter().filter(|_| batch.expunges) {
+                    let there: IdSet = pair.half(on.other()).id.into_iter().collect();
+                    state.add_pending_unpaired(batch.mailbox, on.other(), &there)?;
+                }
                 self.not_the_same(batch.mailbox, on, &ids, &pairs)?;
                 batch.open = batch.open.difference(&ids);
             }
@@ -273,7 +284,8 @@ impl Executor<'_> {
 
     /// What is gone on the other side stays so in the books.
     fn removals_remain(&self, on: Side, batch: &Batch, ids: &IdSet) -> Result<()> {
-        for id in ids.iter() {
+        // What is marked is gone on neither.
+        for id in ids.iter().filter(|_| !batch.expunges) {
             if let Some(pair) = batch.pairs.get(&id) {
                 self.scene.state.set_gone(*pair, on.other(), Gone::Pending)?;
             }

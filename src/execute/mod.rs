@@ -99,6 +99,8 @@ pub struct Outcome {
     pub failures: Vec<(ProblemKey, Failure)>,
     /// Mailboxes whose checkpoint of that side must stay where it is.
     pub tainted: BTreeSet<(MailboxId, Side)>,
+    /// Something that both sides marked was removed from one of them; the other is to follow.
+    pub expunged: bool,
     /// Something was moved into a trash, where it is new.
     pub in_trash: bool,
     /// The user asked to stop before all was done.

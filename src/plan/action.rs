@@ -121,6 +121,13 @@ pub enum Action {
         /// Which pairs.
         pairs: Vec<PairId>,
     },
+    /// Remove messages on that side because both marked them as deleted; the other side follows.
+    Expunge {
+        /// Where.
+        on: Side,
+        /// Which pairs.
+        pairs: Vec<PairId>,
+    },
     /// Move messages on that side into this mailbox, its trash, because they are gone on the other.
     Trash {
         /// Where.
@@ -243,7 +250,7 @@ impl Action {
             Self::CopyWithin { .. } => Phase::CopyWithin,
             Self::Move { .. } | Self::Trash { .. } => Phase::Move,
             Self::SetFlags { .. } => Phase::Flags,
-            Self::Remove { .. } => Phase::Remove,
+            Self::Remove { .. } | Self::Expunge { .. } => Phase::Remove,
             Self::DeleteMailbox { .. } | Self::ForgetMailbox => Phase::Delete,
         }
     }
@@ -262,7 +269,7 @@ impl Action {
             Self::Move { .. } | Self::Trash { .. } => "move",
             Self::SetFlags { .. } => "flags",
             Self::Agree { .. } => "agree",
-            Self::Remove { .. } => "remove",
+            Self::Remove { .. } | Self::Expunge { .. } => "remove",
             Self::Forget { .. } => "forget",
             Self::KeepNew { .. } | Self::KeepFlags { .. } => "keep",
             Self::LeaveOut { .. } => "leave-out",
@@ -275,7 +282,7 @@ impl Action {
     pub const fn on(&self) -> Option<Side> {
         match self {
             Self::CreateMailbox { on } | Self::DeleteMailbox { on } | Self::RenameMailbox { on, .. } => Some(*on),
-            Self::SetFlags { on, .. } | Self::Remove { on, .. } => Some(*on),
+            Self::SetFlags { on, .. } | Self::Remove { on, .. } | Self::Expunge { on, .. } => Some(*on),
             Self::Move { on, .. } | Self::Trash { on, .. } | Self::CopyWithin { on, .. } => Some(*on),
             Self::Copy { to, .. } => Some(*to),
             _ => None,
@@ -291,7 +298,7 @@ impl Action {
             Self::Move { moves, .. } => moves.len() as u64,
             Self::CopyWithin { twins, .. } => twins.len() as u64,
             Self::Copy { ids, .. } | Self::SetFlags { ids, .. } | Self::KeepNew { ids, .. } => ids.len(),
-            Self::Agree { pairs, .. } | Self::Remove { pairs, .. } => pairs.len() as u64,
+            Self::Agree { pairs, .. } | Self::Remove { pairs, .. } | Self::Expunge { pairs, .. } => pairs.len() as u64,
             Self::Trash { pairs, .. } | Self::Forget { pairs } | Self::KeepRemoval { pairs, .. } => pairs.len() as u64,
             Self::KeepFlags { flags, .. } => flags.len() as u64,
             Self::LeaveOut { messages, .. } => messages.len() as u64,
@@ -331,7 +338,9 @@ impl Step {
                 format!("flag {count} {messages} {} in {path}{changes}", on_the(on))
             }
             Action::Agree { .. } => format!("note the flags of {count} {messages} in {path}"),
-            Action::Remove { on, .. } => format!("remove {count} {messages} {} in {path}", on_the(on)),
+            Action::Remove { on, .. } | Action::Expunge { on, .. } => {
+                format!("remove {count} {messages} {} in {path}", on_the(on))
+            }
             Action::Forget { .. } => format!("forget {count} {messages} in {path}"),
             Action::KeepNew { of, .. } => format!("leave {count} new {messages} {} in {path}", on_the(of)),
             Action::LeaveOut { of, .. } => format!("leave out {count} {messages} {} in {path}", on_the(of)),

@@ -161,6 +161,7 @@ mod tests {
             waiting: Default::default(),
             beyond: Default::default(),
             touched: Vec::new(),
+            marked: Vec::new(),
         };
         Input {
             mailboxes: vec![view],
@@ -170,10 +171,12 @@ mod tests {
                 max_delete_percent: 25,
                 pairs: 0,
                 adopting: Adoption::No,
+                marked_held: false,
             },
             known: Vec::new(),
             base: Base::Agreed,
             tie: Side::Right,
+            expunge: None,
             trash: Default::default(),
             settled: [true; 2],
         }

@@ -17,6 +17,8 @@ pub struct Limits {
     /// The first meeting of a Maildir that has mail with a server: if more than 25 % of its messages and more than
     /// [`Limits::FEW`] are unknown to the server, they are not uploaded before somebody said so.
     pub adopting: Adoption,
+    /// What is marked as deleted was held back in an earlier run. It stays so, whatever later counts say.
+    pub marked_held: bool,
 }
 
 /// Whether a Maildir that has mail meets its account for the first time.
@@ -45,6 +47,8 @@ pub enum Guard {
     MaxDelete,
     /// Held by an earlier run and not decided since.
     Earlier,
+    /// Much is marked as deleted, or all of a mailbox.
+    Marked,
     /// A Maildir met its account for the first time, and much of it is unknown to the server.
     Adoption,
 }
@@ -56,6 +60,7 @@ impl Guard {
             Self::Emptied => "empty-guard",
             Self::MaxDelete => "max-delete",
             Self::Earlier => "held-before",
+            Self::Marked => "expunge-marked",
             Self::Adoption => "adoption",
         }
     }
@@ -77,7 +82,7 @@ pub struct Held {
 }
 
 /// Turns removals that look like an accident into notes.
-pub(super) fn hold_back(input: &Input, moved: &BTreeSet<PairId>, steps: &mut [Step]) -> Vec<Held> {
+pub(super) fn hold_back(input: &Input, moved: &BTreeSet<PairId>, steps: &mut Vec<Step>) -> Vec<Held> {
     let views: BTreeMap<MailboxId, &View> = input.mailboxes.iter().map(|view| (view.id, view)).collect();
     let too_many = Side::BOTH.map(|lost_by| mass_deletion(input, steps, lost_by));
     let mut held = Vec::new();
@@ -115,8 +120,37 @@ pub(super) fn hold_back(input: &Input, moved: &BTreeSet<PairId>, steps: &mut [St
             count: step.action.count(),
         });
     }
+    held.extend(hold_marked(input, too_many.contains(&true), steps));
     held.extend(hold_adoption(input, steps));
     held
+}
+
+/// What is marked as deleted stays where it is, marked, when it is much: all of it, and until somebody says so.
+fn hold_marked(input: &Input, too_many: bool, steps: &mut Vec<Step>) -> Vec<Held> {
+    let views: BTreeMap<MailboxId, &View> = input.mailboxes.iter().map(|view| (view.id, view)).collect();
+    let is_emptied = |step: &Step| {
+        let view = views[&step.mailbox];
+        let gone = view.touched.iter().filter(|touched| touched.now.contains(&Now::Gone));
+        let (count, threshold) = (gone.count() as u64 + step.action.count(), input.limits.empty_guard);
+        threshold > 0 && count >= threshold && count >= view.pairs && !view.emptied_often
+    };
+    let marked = |step: &Step| matches!(step.action, Action::Expunge { .. });
+    let looks_wrong = too_many || input.limits.marked_held || steps.iter().filter(|step| marked(step)).any(is_emptied);
+    if input.policy.allow_deletes || !looks_wrong {
+        return Vec::new();
+    }
+    let (marked, rest): (Vec<_>, Vec<_>) = std::mem::take(steps).into_iter().partition(marked);
+    *steps = rest;
+    let held = marked.into_iter().filter_map(|step| {
+        Some(Held {
+            guard: Guard::Marked,
+            lost_by: step.action.on()?.other(),
+            mailbox: step.mailbox,
+            count: step.action.count(),
+            path: step.path,
+        })
+    });
+    held.collect()
 }
 
 /// What a Maildir brings along at the first meeting is uploaded only when it is little, or was asked for.
@@ -171,6 +205,8 @@ fn mass_deletion(input: &Input, steps: &[Step], lost_by: Side) -> bool {
         .iter()
         .filter(|step| match &step.action {
             Action::Remove { on, .. } => on.other() == lost_by,
+            // First the one side loses it, then the other.
+            Action::Expunge { .. } => true,
             Action::KeepRemoval {
                 of, gone: Gone::Held, ..
             } => *of == lost_by,

@@ -2,7 +2,7 @@
 //!
 //! [`plan`] reads an [`Input`] and makes a [`Plan`]: data, each step with its reason. Where to look:
 //! `renames` tells which mailbox is which, `mailboxes` decides on mailboxes, `pair` on new messages, `moves` and `copies` on
-//! what went from one mailbox to another, `decide` on paired ones; `alike` tells which messages are one, `flags` merges,
+//! what went from one mailbox to another, `decide` on paired ones, `marked` on those that are marked as deleted; `alike` tells which messages are one, `flags` merges,
 //! `guard` holds back what looks like an accident, `trash` makes moves of removals,
 //! `order` sorts, `check` proves that nothing was forgotten.
 
@@ -14,6 +14,7 @@ mod decide;
 mod flags;
 mod guard;
 mod mailboxes;
+mod marked;
 mod moves;
 mod order;
 mod pair;
@@ -48,6 +49,8 @@ pub struct Input {
     pub base: Base,
     /// The side whose place wins where both moved a message.
     pub tie: Side,
+    /// What both sides marked as deleted is removed, from this side first; `None`: a mark is a flag like others.
+    pub expunge: Option<Side>,
     /// Where what is removed on a side goes.
     pub trash: [Trash; 2],
     /// All of that side was read: what is gone there is gone, and did not move to where nobody looked (DESIGN 8a).
@@ -100,6 +103,8 @@ pub struct View {
     pub refused: [Refused; 2],
     /// Base rows of which a side has changed.
     pub touched: Vec<Touched>,
+    /// Base rows that both sides marked as deleted, where these are to be removed.
+    pub marked: Vec<Pair>,
 }
 
 /// New messages that are too large or too old to be transferred, with their sizes, ascending by id.
@@ -174,6 +179,7 @@ pub fn plan(input: &Input) -> Plan {
         let view = matched.view;
         let lived_on = pair::decide(matched, &input.policy, &mut steps);
         decide::decide(view, &lived_on, &moved, fate, input, &mut steps);
+        marked::decide(view, input, &mut steps);
     }
     let held = guard::hold_back(input, &moved, &mut steps);
     trash::divert(input, &mut steps);

@@ -505,6 +505,7 @@ mod tests {
                 waiting: Default::default(),
                 beyond: Default::default(),
                 touched: Vec::new(),
+                marked: Vec::new(),
             })
             .collect();
         let mut now = [Now::AsBase, Now::AsBase];
@@ -534,6 +535,7 @@ mod tests {
             max_delete_percent: 100,
             pairs: 4,
             adopting: crate::plan::Adoption::No,
+            marked_held: false,
         };
         Input {
             mailboxes,
@@ -542,6 +544,7 @@ mod tests {
             known: vec![pair()],
             base: Base::Agreed,
             tie: Side::Right,
+            expunge: None,
             trash: Default::default(),
             settled: [true; 2],
         }

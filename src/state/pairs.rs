@@ -17,6 +17,9 @@ const SELECT: &str = "SELECT p.id, p.mailbox, p.size, p.content, p.header, p.env
 /// As the index `pair_gone` has it: only a query with these very words uses it.
 const GONE: &str = "(l_gone <> 0 OR r_gone <> 0)";
 
+/// Both sides have it, marked as deleted. As the index `pair_marked` has it.
+const MARKED: &str = "(l_flags & r_flags & 8) <> 0 AND l_gone=0 AND r_gone=0";
+
 /// A base row whose message was not found again on a side where its id had become void.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lost {
@@ -147,6 +150,18 @@ impl State {
     /// The pair of that row.
     pub fn pair(&self, id: PairId) -> Result<Option<Pair>> {
         Ok(self.rows(&format!("{SELECT} WHERE p.id=?"), [id.0], read)?.pop())
+    }
+
+    /// The pairs of a mailbox that both sides marked as deleted.
+    pub fn marked(&self, mailbox: MailboxId) -> Result<Vec<Pair>> {
+        let sql = format!("{SELECT} WHERE mailbox=? AND {MARKED} AND l_id IS NOT NULL AND r_id IS NOT NULL");
+        self.rows(&sql, [mailbox.0], read)
+    }
+
+    /// Whether there is any pair that both sides marked as deleted.
+    pub fn has_marked(&self) -> Result<bool> {
+        let sql = format!("SELECT 1 FROM pair WHERE {MARKED} AND l_id IS NOT NULL AND r_id IS NOT NULL LIMIT 1");
+        Ok(!self.rows(&sql, [], |_| Ok(()))?.is_empty())
     }
 
     /// All pairs of a mailbox.

@@ -47,6 +47,7 @@ CREATE INDEX pair_content ON pair (content);
 CREATE INDEX pair_left_object ON pair (l_object) WHERE l_object IS NOT NULL;
 CREATE INDEX pair_right_object ON pair (r_object) WHERE r_object IS NOT NULL;
 CREATE INDEX pair_gone ON pair (mailbox) WHERE l_gone <> 0 OR r_gone <> 0;
+CREATE INDEX pair_marked ON pair (mailbox) WHERE (l_flags & r_flags & 8) <> 0 AND l_gone=0 AND r_gone=0;
 CREATE INDEX pair_void ON pair (mailbox) WHERE l_id IS NULL OR r_id IS NULL;
 
 -- Seen, recorded, not carried over: by policy, or because it failed. kind 0: the message is new; 1: its flags changed;

@@ -29,6 +29,7 @@ mod kills;
 mod kills_of_jobs;
 mod ladder;
 mod log;
+mod marked;
 mod memory;
 mod migrating;
 mod moves;

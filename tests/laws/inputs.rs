@@ -87,6 +87,8 @@ pub(crate) struct Draft {
     base: Base,
     tie: Side,
     settled: [bool; 2],
+    /// And whether what is marked was held.
+    expunge: (Option<Side>, bool),
     trash: [Option<bool>; 2],
 }
 
@@ -161,14 +163,21 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
     let bounds = (most, since).prop_map(|(max_size, since)| Bounds { max_size, since });
     // A side's trash, and whether one can tell where it is.
     let trash = || prop_oneof![2 => Just(None), 3 => Just(Some(true)), 1 => Just(Some(false))];
-    let rest = (base, tie, [settled(), settled()], bounds, [trash(), trash()]);
+    let first = prop_oneof![1 => Just(None), 1 => Just(Some(Side::Left)), 1 => Just(Some(Side::Right))];
+    let expunge = (first, prop::bool::weighted(0.1));
+    let rest = (base, tie, [settled(), settled()], bounds, ([trash(), trash()], expunge));
     let known = (
         [telling(), telling()],
         (policy(), any::<bool>(), any::<bool>()),
         (0..4u64, 0..100u64),
     );
     (vec(place(), NAMES.len()), mails, known, rest).prop_map(
-        |(places, mail, (telling, (policy, allow_deletes, undo_held), limits), (base, tie, settled, bounds, trash))| {
+        |(
+            places,
+            mail,
+            (telling, (policy, allow_deletes, undo_held), limits),
+            (base, tie, settled, bounds, (trash, expunge)),
+        )| {
             let mut policy = policy;
             policy.allow_deletes = allow_deletes;
             policy.sides[0].undo_held |= undo_held;
@@ -182,6 +191,7 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
                 base,
                 tie,
                 settled,
+                expunge,
                 trash,
             }
         },
@@ -220,10 +230,12 @@ impl Draft {
                 pairs,
                 // Only a Maildir is adopted: the one thing that the sides do not share.
                 adopting: Adoption::No,
+                marked_held: self.expunge.1,
             },
             known: making.known,
             base: self.base,
             tie: self.tie,
+            expunge: self.expunge.0,
             trash,
             settled: self.settled,
         }
@@ -278,6 +290,7 @@ impl Draft {
             waiting: Default::default(),
             beyond: Default::default(),
             touched: Vec::new(),
+            marked: Vec::new(),
         }
     }
 }
@@ -411,6 +424,10 @@ impl Making {
         if now != [Now::AsBase, Now::AsBase] {
             let pair = pair.clone();
             view.touched.push(Touched { pair, now });
+        }
+        let is_marked = FLAGS[flags] == "\\Deleted" && is.iter().all(|is| matches!(is, Fate::AsBase | Fate::Copied(_)));
+        if is_marked && view.at == [Presence::There; 2] {
+            view.marked.push(pair.clone());
         }
         self.known.push(pair);
         for side in [0, 1] {

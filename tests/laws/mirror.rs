@@ -80,6 +80,7 @@ impl Mirror for View {
             waiting: over(self.waiting.map(each)),
             beyond: over(self.beyond),
             touched: each(self.touched),
+            marked: each(self.marked),
             ..self
         }
     }
@@ -103,6 +104,7 @@ impl Mirror for Input {
             known: each(self.known),
             base: self.base,
             tie: self.tie.mirrored(),
+            expunge: self.expunge.map(Mirror::mirrored),
             trash: over(self.trash),
             settled: over(self.settled),
         }
@@ -126,7 +128,7 @@ impl Mirror for Action {
                 *on = on.other();
             }
             Self::CopyWithin { on, .. } | Self::SetFlags { on, .. } => *on = on.other(),
-            Self::Remove { on, .. } | Self::Trash { on, .. } => *on = on.other(),
+            Self::Remove { on, .. } | Self::Trash { on, .. } | Self::Expunge { on, .. } => *on = on.other(),
             Self::Copy { to: side, .. } => *side = side.other(),
             Self::KeepNew { of, .. }
             | Self::LeaveOut { of, .. }
@@ -244,7 +246,7 @@ fn step(step: &Step) -> String {
         Action::CopyWithin { twins, .. } => twins.sort_by_key(|twin| format!("{twin:?}")),
         Action::Copy { meet, .. } => meet.sort(),
         Action::Forget { pairs } | Action::KeepRemoval { pairs, .. } | Action::Remove { pairs, .. } => pairs.sort(),
-        Action::Agree { pairs, .. } | Action::Trash { pairs, .. } => pairs.sort(),
+        Action::Agree { pairs, .. } | Action::Trash { pairs, .. } | Action::Expunge { pairs, .. } => pairs.sort(),
         Action::KeepFlags { flags, .. } => flags.sort(),
         _ => {}
     }

@@ -151,6 +151,7 @@ fn engine_job<'a>(
         max_delete_percent: u64::from(job.to.max_delete),
         adopting: Adoption::No,
         bounds: Bounds::default(),
+        expunge: None,
         trash: Default::default(),
         distrust: false,
         dry_run: job.dry_run,

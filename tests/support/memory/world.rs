@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use homing::engine::{self, Job, Naming};
 use homing::error::Result;
-use homing::model::{Bounds, Flags, InternalDate, MailboxPath, Role, TrashChoice};
+use homing::model::{Bounds, Flags, InternalDate, MailboxPath, Role, Side, TrashChoice};
 use homing::pace::Pace;
 use homing::plan::{Adoption, Policy};
 use homing::state::State;
@@ -48,6 +48,7 @@ pub struct Run {
     pub empty_guard: u64,
     pub max_delete_percent: u64,
     pub bounds: Bounds,
+    pub expunge: Option<Side>,
     pub trash: [TrashChoice; 2],
     pub distrust: bool,
     pub scope: Scope,
@@ -64,6 +65,7 @@ impl Run {
             empty_guard: 0,
             max_delete_percent: 100,
             bounds: Bounds::default(),
+            expunge: None,
             trash: Default::default(),
             distrust: false,
             scope: Scope::default(),
@@ -116,6 +118,7 @@ impl World {
             max_delete_percent: how.max_delete_percent,
             adopting: Adoption::No,
             bounds: how.bounds,
+            expunge: how.expunge,
             trash: how.trash,
             distrust: how.distrust,
             dry_run: false,
