@@ -3,7 +3,7 @@
 use super::{Finished, Job};
 use crate::error::Result;
 use crate::model::MailboxPath;
-use crate::plan::{Action, Guard, Plan};
+use crate::plan::{Action, Guard, Plan, Rule};
 use crate::report::Counts;
 use crate::state::{MailboxRow, State};
 
@@ -48,7 +48,8 @@ fn expunges(plan: &Plan) -> bool {
 pub(super) fn are_under_way(job: &Job<'_>, finished: &Finished) -> Result<bool> {
     let outcome = &finished.outcome;
     let did_something = outcome.paired > 0 || outcome.counts.iter().map(Counts::sum).sum::<u64>() > 0;
-    if job.expunge.is_none() || !did_something || is_held(&finished.plan) {
+    let both_ways = job.policy.sides.iter().all(|side| side.removals == Rule::Spread);
+    if job.expunge.is_none() || !both_ways || !did_something || is_held(&finished.plan) {
         return Ok(false);
     }
     Ok(outcome.expunged || job.state.has_marked()?)

@@ -123,6 +123,10 @@ pub(super) fn mailboxes(job: &Job<'_>) -> Result<Mailboxes> {
     for renaming in &open {
         close_rename(job, renaming, &candidates)?;
     }
+    for candidate in &mut candidates {
+        let is_trash = |side: Side| trash[side as usize].is(candidate.listed[side as usize].as_ref());
+        candidate.emptied_often |= Side::BOTH.into_iter().any(is_trash);
+    }
     candidates.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Mailboxes {
         candidates,

@@ -25,6 +25,13 @@ pub(super) enum Located {
     Unknown(&'static str),
 }
 
+impl Located {
+    /// Whether this is it.
+    pub(super) fn is(&self, listed: Option<&Listed>) -> bool {
+        matches!((self, listed), (Self::Listed(found), Some(listed)) if found.raw == listed.raw)
+    }
+}
+
 const UNNAMED: [&str; 2] = [
     "no mailbox on the left is marked as its trash",
     "no mailbox on the right is marked as its trash",

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Action, Base, Change, Input, Presence, Rule, Step, View};
 use crate::model::{PairId, Side};
 
-const WHY: &str = "marked as deleted on both sides";
+const WHY: &str = "marked as deleted on both sides; the other one follows";
 
 /// Decides on the marked messages of a mailbox, as far as nothing else happened to them.
 pub(super) fn decide(view: &View, input: &Input, steps: &mut Vec<Step>) {

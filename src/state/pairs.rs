@@ -154,8 +154,9 @@ impl State {
 
     /// The pairs of a mailbox that both sides marked as deleted.
     pub fn marked(&self, mailbox: MailboxId) -> Result<Vec<Pair>> {
-        let sql = format!("{SELECT} WHERE mailbox=? AND {MARKED} AND l_id IS NOT NULL AND r_id IS NOT NULL");
-        self.rows(&sql, [mailbox.0], read)
+        let mut marked = self.rows(&format!("{SELECT} WHERE mailbox=? AND {MARKED}"), [mailbox.0], read)?;
+        marked.retain(|pair| pair.halves.iter().all(|half| half.id.is_some()));
+        Ok(marked)
     }
 
     /// Whether there is any pair that both sides marked as deleted.
