@@ -133,6 +133,13 @@ fn a_server_that_marks_no_trash() {
     scene.nothing_left("at the end");
 }
 
+/// What failed is tried again by the next run.
+fn is_due(scene: &Scene) {
+    let books = scene.world.home().join("xdg/state/homing/personal/sync.db");
+    let books = rusqlite::Connection::open(books).expect("a database");
+    books.execute("UPDATE problem SET next=0", []).expect("problems");
+}
+
 /// Without UIDPLUS nothing is expunged while a message is marked that is not ours to remove: the copy is in the trash, and is
 /// not made again in each run.
 #[test]
@@ -147,6 +154,7 @@ fn an_original_that_cannot_be_expunged() {
     scene.sync_to_equal(&[], "marked");
     remove(&scene, "INBOX", 1);
     for when in ["the copy is made", "the original waits", "the original waits again"] {
+        is_due(&scene);
         let run = scene.world.sync(&[]);
         assert!(run.exit <= 1, "{when}: {run:#?}");
         assert_eq!(held(&mut scene, ["INBOX", "Trash"]), [4, 1], "{when}");
@@ -154,11 +162,8 @@ fn an_original_that_cannot_be_expunged() {
     }
     session.select("INBOX").unwrap();
     remote::store(&mut session, marked, "-FLAGS.SILENT (\\Deleted)");
-    let mut last = scene.world.sync(&[]);
-    for _ in 0..2 {
-        last = scene.world.sync(&[]);
-    }
-    assert_eq!(last.exit, 0, "{last:#?}");
+    is_due(&scene);
+    scene.sync_to_equal(&[], "nothing foreign is marked");
     assert_eq!(held(&mut scene, ["INBOX", "Trash"]), [3, 1]);
     scene.nothing_left("at the end");
 }
