@@ -413,6 +413,7 @@ mod tests {
             closed: Default::default(),
             refused: Default::default(),
             touched: Vec::new(),
+            marked: Vec::new(),
         }
     }
 
