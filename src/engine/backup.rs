@@ -11,7 +11,7 @@ use super::names::AccountNames;
 use super::server::imap_options;
 use super::{Event, Finished, Job, courtesy, filing, summary};
 use crate::account::Account;
-use crate::archive::{Archive, COMMAND, README};
+use crate::archive::{Archive, COMMAND, README, prune};
 use crate::error::{Failure, Kind, Result};
 use crate::imap::{self, Imap};
 use crate::maildir::{self, LayoutChoice, Maildir, Shelves};
@@ -38,7 +38,7 @@ pub struct Backup<'a> {
 }
 
 /// A fact: the copy of the books in the archive is older than the books.
-const UNCOPIED: &str = "uncopied";
+pub(super) const UNCOPIED: &str = "uncopied";
 
 /// The database of an account's archive.
 pub(super) fn database(states: &Path, account: &Account) -> PathBuf {
@@ -62,6 +62,9 @@ fn attempt(job: &Backup<'_>, report: &mut AccountReport) -> Result<()> {
     let purpose = if job.dry_run { Purpose::DryRun } else { Purpose::Run };
     let state = Arc::new(State::open(&db, purpose)?);
     state.keep_history()?;
+    if !job.dry_run {
+        prune::settle(&state, archive)?;
+    }
     let (root, owner) = (archive.mail(), owner(account));
     let footing = footing::find(&state, &root, owner)?;
     courtesy::may_call(&state)?;

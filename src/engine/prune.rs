@@ -58,33 +58,40 @@ fn attempt(job: &Prune<'_>, report: &mut AccountReport) -> Result<()> {
     } else {
         Some(Noting::begin(&state)?)
     };
+    if !job.dry_run {
+        prune::settle(&state, archive)?;
+    }
     let shelves = Shelves::new(archive.clone(), Arc::clone(&state));
-    for old in prune::find(&state, archive, &shelves, job.before)? {
+    for batch in prune::find(&state, archive, &shelves, job.before)?.chunks(prune::BATCH) {
         if job.stop.load(std::sync::atomic::Ordering::Relaxed) {
             break;
         }
-        let line = line(&old, |path| archive.shown(path));
-        match if job.dry_run {
-            Ok(())
+        let done = if job.dry_run {
+            batch.iter().map(|_| Ok(())).collect()
         } else {
-            prune::delete(&state, &old)
-        } {
-            Ok(()) => {
-                if let Some(noting) = &mut noting {
-                    noting.note(&old, &line)?;
+            state.set_fact(backup::UNCOPIED, "")?;
+            prune::delete(&state, batch)?
+        };
+        for (old, done) in batch.iter().zip(done) {
+            let line = line(old, |path| archive.shown(path));
+            match done {
+                Ok(()) => {
+                    if let Some(noting) = &mut noting {
+                        noting.note(old, &line)?;
+                    }
+                    report.pruned.push(line);
                 }
-                report.pruned.push(line);
+                Err(failure) => report
+                    .problems
+                    .push(Problem::new(&failure, Some(line.mailbox), Some(line.file))),
             }
-            Err(failure) => report
-                .problems
-                .push(Problem::new(&failure, Some(line.mailbox), Some(line.file))),
         }
     }
     let Some(noting) = noting else { return Ok(()) };
     let exit = report.exit(report::Job::Prune);
     state.end_run(noting.run, i64::from(exit), &report.to_json(report::Job::Prune))?;
     state.commit()?;
-    if report.pruned.is_empty() {
+    if state.fact(backup::UNCOPIED)?.is_none() {
         return Ok(());
     }
     backup::copy_database(&state, archive)

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 
 use super::attic::with_number;
-use super::disk::{create_directories, failure, open_file, rename_new, shown, sync_directory};
+use super::disk::{create_directories, failure, if_there, open_file, rename_new, shown, sync_directory};
 use super::layout::nested_name;
 use super::listing::{Listed, Listing};
 use super::place::{Part, Place};
@@ -116,9 +116,10 @@ impl MessageFile {
         open_file(&self.path)
     }
 
-    /// Deletes it for good.
+    /// Deletes it for good, durably. What is gone already is deleted.
     pub fn delete(&self) -> Result<()> {
-        std::fs::remove_file(&self.path)
+        if_there(std::fs::remove_file(&self.path))
+            .and_then(|_| self.path.parent().map_or(Ok(()), sync_directory))
             .map_err(|err| failure(&err, Reach::Message, format!("cannot delete {}", shown(&self.path))))
     }
 

@@ -292,10 +292,33 @@ impl State {
         })
     }
 
-    /// Notes that a message's file was deleted for good.
-    pub fn note_pruned(&self, id: Id, at: i64) -> Result<()> {
-        self.execute("UPDATE archived SET pruned=? WHERE id=?", (at, id as i64))
-            .map(drop)
+    /// Notes when the files of these messages were deleted for good; `None`: they were not.
+    pub fn note_pruned(&self, ids: &IdSet, at: Option<i64>) -> Result<()> {
+        let sql = "UPDATE archived SET pruned=? WHERE id BETWEEN ? AND ?";
+        for range in ids.ranges() {
+            self.execute(sql, (at, *range.start() as i64, *range.end() as i64))?;
+        }
+        Ok(())
+    }
+
+    /// Those of these messages that were pruned.
+    pub fn pruned_among(&self, ids: &IdSet) -> Result<Vec<Archived>> {
+        let sql = format!(
+            "SELECT {ARCHIVED} FROM archived a LEFT JOIN mailbox m ON m.id=a.mailbox
+             WHERE a.id BETWEEN ?1 AND ?2 AND a.pruned IS NOT NULL ORDER BY a.id"
+        );
+        let mut found = Vec::new();
+        for range in ids.ranges() {
+            found.extend(self.rows(&sql, (*range.start() as i64, *range.end() as i64), read)?);
+        }
+        Ok(found)
+    }
+
+    /// Whether the archive holds a message of that content under that name which was not pruned.
+    pub fn is_kept(&self, message: &Archived) -> Result<bool> {
+        let sql = "SELECT 1 FROM archived WHERE content=? AND uniq=? AND pruned IS NULL LIMIT 1";
+        self.rows(sql, (message.content.0, &message.unique), |_| Ok(()))
+            .map(|found| !found.is_empty())
     }
 
     /// The last run of that command that had ended by then (seconds since 1970).

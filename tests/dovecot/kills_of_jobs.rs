@@ -12,7 +12,7 @@ use crate::scene::Scene;
 use crate::support::dovecot::{Dovecot, say};
 use crate::support::proxy::Proxy;
 use crate::support::witness::{Account, Layout, Server, look_at_disk};
-use crate::support::world::Chance;
+use crate::support::world::{Chance, remote};
 
 const MAILBOXES: [&str; 2] = ["INBOX", "Work"];
 /// Messages in each mailbox, and new ones in a round.
@@ -133,6 +133,52 @@ fn killed_while_backing_up() {
     it.end("backup");
     let verified = it.scene.world.run(&["verify", "--server"]);
     assert_eq!(verified.exit, 0, "{verified:#?}");
+}
+
+/// Killed as soon as the first file is gone: the books never tell of a file that is not there.
+#[test]
+fn killed_while_pruning() {
+    let Some(dovecot) = Dovecot::shared() else { return };
+    let it = Jobs::new(dovecot, "kill-prune", 317);
+    let run = |arguments: &[&str], exit: i32| {
+        let run = it.scene.world.run(arguments);
+        assert_eq!(run.exit, exit, "{arguments:?}: {run:#?}");
+        run
+    };
+    run(&["backup"], 0);
+    let mut session = it.scene.server.session();
+    for mailbox in MAILBOXES {
+        for uid in remote::uids(&mut session, mailbox) {
+            remote::remove(&mut session, uid);
+        }
+    }
+    run(&["backup"], 0);
+    let gone = it.scene.world.home().join("Archive/gone");
+    let files_of = |mailbox: &str| fs::read_dir(gone.join(mailbox).join("cur")).unwrap().count();
+    let files = || MAILBOXES.into_iter().map(files_of).sum::<usize>();
+    assert_eq!(files(), MAILBOXES.len() * MESSAGES);
+    // What left in the second that still runs is not old yet.
+    std::thread::sleep(Duration::from_millis(1100));
+    let prune = ["prune", "personal", "--gone-longer-than", "0d"];
+    let mut killed = 0;
+    for _ in 0..ROUNDS {
+        let before = files();
+        let mut child = it.scene.world.spawn(&prune);
+        while files() == before && child.try_wait().unwrap().is_none() {}
+        child.kill().unwrap();
+        killed += usize::from(!child.wait().unwrap().success());
+        let verified = it.scene.world.run(&["verify"]);
+        assert_eq!(
+            verified.account()["missing"],
+            serde_json::json!([]),
+            "{} of {before} are left: {verified:#?}",
+            files()
+        );
+    }
+    run(&prune, 0);
+    assert_eq!(files(), 0);
+    run(&["verify"], 0);
+    say(&format!("kills: prune: {killed} of {ROUNDS} struck"));
 }
 
 #[test]
