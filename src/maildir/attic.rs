@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::disk::{carry, create_directories, failure, if_there, names, reach_of_rename, shown};
+use super::disk::{carry, create_directories, failure, if_there, names, reach_of_rename, shown, sync_directory};
 use super::filename::FileName;
 use super::layout::{Layout, directory};
 use super::listing::Found;
@@ -87,19 +87,17 @@ impl Shared {
         }
     }
 
-    /// Makes a directory in the attic, and its parents, which are durable then with the next flush.
+    /// Makes a directory in the attic, and its parents, durably: what is moved here from another file system is nowhere else.
     fn make_room(&self, room: &Path) -> io::Result<()> {
+        let missing = room.ancestors().take_while(|path| !path.exists());
+        let changed: Vec<PathBuf> = missing.filter_map(Path::parent).map(Path::to_owned).collect();
         create_directories(room)?;
         if let (Shelves::Mailboxes, Some(mailbox)) = (self.options.shelves, room.parent()) {
             let mailbox = Place::new(mailbox.to_owned());
             create_directories(&mailbox.part(Part::New))?;
             create_directories(&mailbox.tmp())?;
         }
-        room.ancestors()
-            .skip(1)
-            .take_while(|up| up.starts_with(&self.options.attic))
-            .for_each(|up| self.changed(up.to_owned()));
-        Ok(())
+        changed.iter().try_for_each(|directory| sync_directory(directory))
     }
 }
 

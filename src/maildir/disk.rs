@@ -143,14 +143,19 @@ fn rename_by_link(from: &Path, to: &Path) -> io::Result<()> {
 /// durable before the source goes.
 pub(super) fn carry(from: &Path, to: &Path) -> io::Result<()> {
     match rename_new(from, to) {
-        Err(err) if err.kind() == io::ErrorKind::CrossesDevices => {
-            copy_new(from, to)?;
-            // Renamed under us: it would be there twice.
-            fs::remove_file(from).inspect_err(|_| drop(fs::remove_file(to)))
-        }
+        Err(err) if err.kind() == io::ErrorKind::CrossesDevices => carry_across(from, to, sync_directory),
         Err(err) => Err(err),
         Ok(()) => is_gone(from),
     }
+}
+
+/// Moves a file by copying it: the source goes when the copy is durable, and so is its name.
+fn carry_across(from: &Path, to: &Path, sync: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    copy_new(from, to)?;
+    sync(to.parent().unwrap_or(to))
+        // Renamed under us: it would be there twice.
+        .and_then(|()| fs::remove_file(from))
+        .inspect_err(|_| drop(fs::remove_file(to)))
 }
 
 /// A rename between two links of one file succeeds and leaves the source (HAZARDS 20).
@@ -320,6 +325,22 @@ mod tests {
             fs::remove_file(&a).unwrap();
             fs::remove_file(&b).unwrap();
         }
+    }
+
+    #[test]
+    fn a_source_outlives_a_copy_whose_name_may_be_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| dir.path().join(name));
+        fs::write(&a, "a").unwrap();
+        let refused = carry_across(&a, &b, |_| Err(Errno::IO.into())).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(Errno::IO.raw_os_error()));
+        assert!(a.exists() && !b.exists());
+        let both = |synced: &Path| {
+            assert!(synced == dir.path() && a.exists() && b.exists());
+            Ok(())
+        };
+        carry_across(&a, &b, both).unwrap();
+        assert!(!a.exists() && fs::read(&b).unwrap() == b"a");
     }
 
     #[test]
