@@ -29,6 +29,13 @@ pub(super) struct Tried {
     pub(super) looked: bool,
 }
 
+impl Tried {
+    /// Whether neither this pass nor one before it failed in anything that is not settled by now.
+    pub(super) fn is_clean(&self, now: &Outcome) -> bool {
+        self.refused.is_empty() && now.failures.is_empty() && now.tainted.is_empty()
+    }
+}
+
 /// One look and what follows from it.
 type Pass = fn(&Job<'_>, &Tried, &mut Finished) -> Result<()>;
 
@@ -141,6 +148,38 @@ impl Finished {
             },
             roles,
             under_way: next.under_way,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Failure;
+    use crate::model::{MailboxId, Side};
+
+    #[test]
+    fn a_run_is_clean_when_all_its_passes_were() {
+        let key = ProblemKey::Mailbox(MailboxId(1), Side::Right);
+        let pass = |retry: Option<Retry>| Finished {
+            outcome: Outcome {
+                failures: retry
+                    .map(|retry| (key, Failure::mailbox("x").retry(retry)))
+                    .into_iter()
+                    .collect(),
+                ..Outcome::default()
+            },
+            ..Finished::default()
+        };
+        for (before, now, clean) in [
+            (None, None, true),
+            (Some(Retry::Now), None, true),
+            (Some(Retry::Later), None, false),
+            (Some(Retry::Never), None, false),
+            (None, Some(Retry::Now), false),
+        ] {
+            let tried = pass(before).tried();
+            assert_eq!(tried.is_clean(&pass(now).outcome), clean, "{before:?}, {now:?}");
         }
     }
 }

@@ -195,7 +195,7 @@ fn steps(job: &Job<'_>, tried: &Tried, finished: &mut Finished) -> Result<()> {
     finished.outcome.paired += before.paired;
     finished.outcome.failures.splice(0..0, before.failures);
     result?;
-    move_checkpoints(job, &seen, finished)
+    move_checkpoints(job, &seen, tried, finished)
 }
 
 /// Puts what was seen into the planner's terms.
@@ -293,7 +293,7 @@ fn scene<'a>(
 }
 
 /// Checkpoints are stored last, and only for what was applied or recorded as pending.
-fn move_checkpoints(job: &Job<'_>, seen: &Observation, finished: &Finished) -> Result<()> {
+fn move_checkpoints(job: &Job<'_>, seen: &Observation, tried: &Tried, finished: &Finished) -> Result<()> {
     let outcome = &finished.outcome;
     if outcome.stopped {
         return job.state.commit();
@@ -303,7 +303,7 @@ fn move_checkpoints(job: &Job<'_>, seen: &Observation, finished: &Finished) -> R
         observe::note_agreement(job.state)?;
         observe::settle_changes(job.state, &outcome.failures)?;
     }
-    if seen.settled == [true; 2] && outcome.failures.is_empty() && outcome.tainted.is_empty() {
+    if seen.settled == [true; 2] && tried.is_clean(outcome) {
         job.state.note_clean_run(job.run)?;
     }
     let full: BTreeMap<_, _> = seen.listed_in_full.iter().map(|key| (*key, now())).collect();
