@@ -305,7 +305,8 @@ pub const GROUPS: &[Group] = &[
                 example: r#""auto""#,
                 help: "How mailboxes become directories: `\"nested\"` (`INBOX/`, `Work/2026/`) or `\"maildir++\"` (the \
                        root is the INBOX, beside it `.Work.2026/`). `\"auto\"` takes a root that holds `cur/` as \
-                       maildir++ and any other as nested.",
+                       maildir++ and any other as nested. A run that finds another layout than the last one read is \
+                       held back.",
             },
             Key {
                 name: "info-separator",

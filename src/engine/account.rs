@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::footing::{self, Footing, Holder, Owner};
 use super::names::AccountNames;
 use super::server::imap_options;
-use super::{Event, Finished, Job, courtesy, summary};
+use super::{Event, Finished, Job, courtesy, layout, summary};
 use crate::account::{self, Account};
 use crate::config::patterns::Pattern;
 use crate::error::{Failure, Kind, Reach, Result, Retry};
@@ -64,9 +64,11 @@ fn attempt(job: &Sync<'_>, report: &mut AccountReport) -> Result<()> {
         holder: Holder::Maildir,
     };
     let footing = footing::find(&state, &settings.root, owner)?;
+    let layout = layout::find(&state, maildir_options(settings).layout, &settings.root, &account.name)?;
     courtesy::may_call(&state)?;
     let run = state.begin_run("sync")?;
     if !job.dry_run {
+        layout::note(&state, layout)?;
         footing.begin(&state, &settings.root, owner, run)?;
     }
 

@@ -18,6 +18,7 @@ mod identify;
 pub mod import;
 mod into;
 mod key;
+mod layout;
 mod listen;
 mod marked;
 mod meeting;

@@ -24,6 +24,17 @@ pub enum LayoutChoice {
     MaildirPlusPlus,
 }
 
+impl LayoutChoice {
+    /// The layout that it means for the root as it is now, as the configuration spells it.
+    #[must_use]
+    pub fn name_for(self, root: &Path) -> &'static str {
+        match Layout::of(self, root) {
+            Layout::Nested => "nested",
+            Layout::MaildirPlusPlus => "maildir++",
+        }
+    }
+}
+
 /// The layout of a root, decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {

@@ -92,6 +92,39 @@ fn a_marker_that_is_gone() {
 }
 
 #[test]
+fn another_layout_than_before() {
+    let Some(dovecot) = Dovecot::shared() else { return };
+    // So few that no other guard minds when they look gone.
+    let mut scene = in_sync(dovecot, "layout", &["INBOX", "Work"], 4);
+    for part in ["cur", "new", "tmp"] {
+        fs::create_dir(scene.world.maildir.join(part)).unwrap();
+    }
+    let (_, said) = assert_refused(&mut scene, "another program makes the root a Maildir");
+    assert!(said.contains("as nested") && said.contains("forget"), "{said}");
+
+    // One way out: say what it was.
+    scene.world.set("layout", r#""nested""#);
+    scene.nothing_left("as before");
+    scene.world.set("layout", r#""maildir++""#);
+    assert_refused(&mut scene, "the configuration names another");
+
+    // The other: it was converted.
+    let root = scene.world.maildir.clone();
+    for part in ["cur", "new", "tmp"] {
+        fs::remove_dir(root.join(part)).unwrap();
+        fs::rename(root.join("INBOX").join(part), root.join(part)).unwrap();
+    }
+    fs::rename(root.join("Work"), root.join(".Work")).unwrap();
+    forget(&scene);
+    let run = scene.world.sync_ok();
+    assert_eq!(
+        (run.changes(), &run.account()["paired"]),
+        (0, &Value::from(8)),
+        "{run:#?}"
+    );
+}
+
+#[test]
 fn another_accounts_maildir() {
     let Some(dovecot) = Dovecot::shared() else { return };
     let mut one = in_sync(dovecot, "swapped-1", &["INBOX", "Work"], 25);
