@@ -18,7 +18,8 @@
 //!   guards  25 10                       max-delete in percent, empty-guard
 //!   doubles                             stopped on the way, a copy more may stay for each stop
 //!   lopsided                            changed over, it comes out differently: a tie-break
-//!   base    INBOX: a b:S; Work: c       a message by its name, `:` its flags (letters as in a Maildir, `,` keywords)
+//!   base    INBOX: a b:S; Work: c       a message by its name, `:` its flags (letters as in a Maildir, `,` keywords);
+//!                                       `d.1` and `d.2` are two drafts with one header
 //!   left    INBOX: b; Work: c a         `Old>New:` renamed, `INBOX!:` its ids changed, `Work^:` made
 //!                                       anew, `a~b` a was edited and is b now; left out: as in the base
 //!   right   INBOX: a b:S; Work: c
@@ -298,7 +299,8 @@ fn change_over(text: &str) -> String {
 }
 
 fn body(name: &str) -> Vec<u8> {
-    format!("Message-ID: <{name}@example.org>\r\nSubject: {name}\r\n\r\nbody {name}\r\n").into_bytes()
+    let header = name.split('.').next().unwrap_or(name);
+    format!("Message-ID: <{header}@example.org>\r\nSubject: {header}\r\n\r\nbody {name}\r\n").into_bytes()
 }
 
 fn names(store: &Memory) -> BTreeMap<String, Vec<(String, Flags)>> {

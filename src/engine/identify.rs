@@ -33,6 +33,7 @@ pub(super) fn identify(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
     }
     read_what_is_kept(job, seen)?;
     trash::recognise(job, seen)?;
+    trash::read_copies(job, seen)?;
     twins::settle(job, seen)?;
     for view in &seen.views {
         for side in Side::BOTH {
@@ -185,7 +186,7 @@ fn read_what_is_kept(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
 }
 
 /// Reads some messages of each view to know their contents.
-fn learn_contents(
+pub(super) fn learn_contents(
     job: &Job<'_>,
     seen: &mut Observation,
     side: Side,

@@ -1,7 +1,8 @@
 //! Finds the trash of each side, and what an earlier run moved into it before it was stopped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::key::Key;
 use super::observe::Observation;
 use super::{Job, identify, survey};
 use crate::error::{Failure, Kind, Result};
@@ -205,6 +206,33 @@ pub(super) fn recognise(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
         let alike = |view: &View| told(view, &|new| sizes.contains(&new.size)).difference(&keyed(view));
         identify::ask(job, seen, side, Depth::Key, |view| new(view).map(|_| alike(view)))?;
         identify::ask(job, seen, side, Depth::Header, |view| new(view).map(|_| alike(view)))?;
+    }
+    Ok(())
+}
+
+/// What looks like another copy of a message that would go into a server's trash is read: only its content tells.
+pub(super) fn read_copies(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
+    for side in Side::BOTH {
+        if matches!(seen.trash[side as usize], Located::None) || job.stores[side as usize].keeps_flags() {
+            continue;
+        }
+        let lost = seen.views.iter().flat_map(|view| lost(view, side.other()));
+        let leaving = lost.filter(|touched| touched.now[side as usize] != Now::Gone);
+        let leaving: HashSet<(Key, u64)> = leaving
+            .filter_map(|touched| {
+                let pair = &touched.pair;
+                Some((Key::of_pair(pair)?, pair.half(side).size.unwrap_or(pair.size)))
+            })
+            .collect();
+        identify::learn_contents(job, seen, side, |view, side| {
+            let alike = view.waiting[side as usize].iter().filter_map(|waiting| match waiting {
+                Waiting::New(new) if new.content.is_none() => {
+                    leaving.contains(&(Key::of_message(new)?, new.size)).then_some(new.id)
+                }
+                _ => None,
+            });
+            alike.collect()
+        })?;
     }
     Ok(())
 }

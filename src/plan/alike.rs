@@ -102,18 +102,6 @@ pub(super) fn match_up(lists: [&[Traits]; 2], mut taken: [Vec<bool>; 2]) -> Vec<
     pairs
 }
 
-/// Which of these messages each have an equal among others, however many of these have the same one.
-pub(super) fn among(sought: &[Traits], others: &[Traits]) -> Vec<bool> {
-    let lists = [sought, others];
-    let mut found = vec![false; sought.len()];
-    for group in groups(lists, |_, _| true).into_values() {
-        if group.iter().all(|list| !list.is_empty()) && one_content(lists, &group) {
-            group[0].iter().for_each(|&at| found[at] = true);
-        }
-    }
-    found
-}
-
 /// The messages of two lists by what can prove that they are one, what proves most first.
 fn groups(lists: [&[Traits]; 2], open: impl Fn(usize, usize) -> bool) -> BTreeMap<Tag, [Vec<usize>; 2]> {
     let mut groups: BTreeMap<Tag, [Vec<usize>; 2]> = BTreeMap::new();

@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::alike::{Traits, among};
 use super::{Action, Input, Now, Presence, Step, Waiting};
-use crate::model::{ContentDigest, Gone, MailboxId, MailboxPath, Pair, PairId, Side};
+use crate::model::{ContentDigest, Gone, MailboxId, MailboxPath, ObjectId, Pair, PairId, Side};
 
 /// Where what is removed on a side goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -180,16 +179,22 @@ fn kept_contents(input: &Input, on: Side, pairs: &HashMap<PairId, &Pair>) -> Has
         is_there && !gone.contains(&pair.id) && mailboxes.contains(&pair.mailbox)
     };
     let known = input.known.iter().filter(stays).map(|pair| pair.content);
-    // What an earlier run did before it was stopped is not in the base: it is new there.
+    // What an earlier run did before it was stopped is not in the base: it is new there. A header only proposes: a message too
+    // many in the trash is a nuisance, one that is in no trash is lost.
     let waiting = there().flat_map(|view| &view.waiting[on as usize]);
-    let new: Vec<Traits> = waiting
-        .filter_map(|waiting| match waiting {
-            Waiting::New(new) => Some(Traits::of_new(new, on)),
+    let new = || {
+        waiting.clone().filter_map(|waiting| match waiting {
+            Waiting::New(new) => Some(new),
             Waiting::Void(_) => None,
         })
-        .collect();
-    let sought: Vec<&Pair> = pairs.values().copied().collect();
-    let traits: Vec<Traits> = sought.iter().map(|pair| Traits::of_lost(pair, on)).collect();
-    let found = sought.iter().zip(among(&traits, &new)).filter(|(_, found)| *found);
-    known.chain(found.map(|(pair, _)| pair.content)).collect()
+    };
+    let objects: HashSet<&ObjectId> = new().filter_map(|new| new.object.as_ref()).collect();
+    let named = pairs.values().filter(|pair| {
+        let object = pair.half(on).object.as_ref();
+        object.is_some_and(|object| objects.contains(object))
+    });
+    known
+        .chain(new().filter_map(|new| new.content))
+        .chain(named.map(|pair| pair.content))
+        .collect()
 }
