@@ -147,7 +147,7 @@ fn one(touched: &Touched, view: &View, fate: Fate, input: &Input, groups: &mut G
 }
 
 const VOID: &str = "its ids are void on the other side: its flags wait until it is found there";
-const ABSENT: &str = "gone on the other side, and that is kept: its flags wait until it is there again";
+pub(super) const ABSENT: &str = "gone on the other side, and that is kept: its flags wait until it is there again";
 
 /// What changed on that side and cannot be carried over yet is written down: no mailbox need tell of it again.
 fn wait(touched: &Touched, side: Side, why: &'static str, groups: &mut Groups) {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::alike::{Traits, match_up};
+use super::decide::ABSENT;
 use super::pair::{Match, Matched, Waiting};
 use super::{Action, Base, CLOSED, Change, Input, Move, Now, Presence, REFUSED, Rule, Step, Touched};
 use crate::model::{ContentDigest, Envelope, Flags, Gone, Id, IdSet, MailboxId, Pair, PairId, Side};
@@ -62,6 +63,7 @@ struct Grouped {
     keep_new: BTreeMap<(MailboxId, Side, &'static str), IdSet>,
     keep_gone: BTreeMap<(MailboxId, Side, &'static str), Vec<PairId>>,
     copy_back: BTreeMap<(MailboxId, Side), IdSet>,
+    keep_flags: BTreeMap<(MailboxId, Side), Vec<(Id, Flags)>>,
 }
 
 struct Moves<'a> {
@@ -136,8 +138,7 @@ impl<'a> Moves<'a> {
             // DESIGN 8a "A move is two facts": it arrives as what is new, and its removal waits.
             self.take(open, (from, id), there);
             self.taken.insert(lost.pair.id);
-            let gone = self.steps.keep_gone.entry((from, by, CLOSED)).or_default();
-            gone.push(lost.pair.id);
+            self.steps.keep_removal(lost, by, CLOSED);
             return;
         }
         let (rule, why) = match rule {
@@ -174,8 +175,7 @@ impl<'a> Moves<'a> {
             }
             Rule::Keep => {
                 self.steps.keep_new.entry((*to, by, why)).or_default().insert(new.id);
-                let gone = self.steps.keep_gone.entry((from, by, why)).or_default();
-                gone.push(lost.pair.id);
+                self.steps.keep_removal(lost, by, why);
             }
         }
     }
@@ -261,8 +261,7 @@ impl<'a> Moves<'a> {
                     let back = self.steps.copy_back.entry((pair.mailbox, side)).or_default();
                     back.extend(there);
                 } else {
-                    let gone = self.steps.keep_gone.entry((pair.mailbox, side, ELSEWHERE)).or_default();
-                    gone.push(pair.id);
+                    self.steps.keep_removal(&lost[nth], side, ELSEWHERE);
                 }
             }
         }
@@ -408,6 +407,20 @@ fn find(lost: &[Lost<'_>], side: Side, fresh: &[Fresh]) -> HashMap<usize, Fresh>
 }
 
 impl Grouped {
+    /// The removal waits, and so do the flags that the other copy got meanwhile: no mailbox need tell of them again.
+    fn keep_removal(&mut self, lost: &Lost<'_>, by: Side, why: &'static str) {
+        let (pair, there) = (lost.pair, by.other());
+        let gone = self.keep_gone.entry((pair.mailbox, by, why)).or_default();
+        gone.push(pair.id);
+        let (half, flags) = (pair.half(there), lost.flags[there as usize]);
+        if let (Is::There, Some(id)) = (lost.is[there as usize], half.id)
+            && *flags != half.flags
+        {
+            let waiting = self.keep_flags.entry((pair.mailbox, there)).or_default();
+            waiting.push((id, flags.clone()));
+        }
+    }
+
     fn into_steps(self, input: &Input, steps: &mut Vec<Step>) {
         let paths: HashMap<MailboxId, &crate::model::MailboxPath> =
             input.mailboxes.iter().map(|view| (view.id, &view.path)).collect();
@@ -443,6 +456,9 @@ impl Grouped {
         for ((mailbox, of, why), pairs) in self.keep_gone {
             let gone = Gone::Pending;
             step(mailbox, Action::KeepRemoval { of, pairs, gone }, why);
+        }
+        for ((mailbox, of), flags) in self.keep_flags {
+            step(mailbox, Action::KeepFlags { of, flags }, ABSENT);
         }
     }
 }
