@@ -53,7 +53,8 @@ pub trait Source: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// What these messages are known by. Messages that are gone are left out without a word; so the caller must count.
+    /// What these messages are known by. Messages that are gone are left out without a word, and so are those that the
+    /// store may not look into; so the caller must count. Of some of the latter it still tells the size, and nothing more.
     fn envelopes(&self, of: &[(Mailbox, IdSet)], depth: Depth, found: &mut dyn FnMut(Envelope)) -> Result<()>;
 
     /// Reads whole messages into `into`, in the order that the job names; files that are imported, in their own. Bodies go

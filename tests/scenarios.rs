@@ -7,7 +7,8 @@
 //! ```text
 //! moved on the left                     a name, at the start of a line
 //!   like    plain maildir               what the stores are like: maildir, server, plain (no MOVE), old (no UIDPLUS),
-//!                                       rewriting, poor (drops keywords), merging, limited (refuses `huge`), closing (`Shared` may only be read)
+//!                                       rewriting, poor (drops keywords), merging, limited (refuses `huge`), closing (`Shared` may only be read),
+//!                                       dark, or darkened as a maildir (`Dark` cannot be read)
 //!   policy  pull                        sync, pull, push, mirror, backup, migrate, extra (with --delete-extra), allow
 //!   acts    INBOX Work                  `--mailbox`: only these are acted on
 //!   skips   Work                        out of scope
@@ -148,6 +149,8 @@ fn nature(word: &str) -> Nature {
         "limited" => Nature::LIMITED,
         "closing" => Nature::CLOSING,
         "poor" => Nature::POOR,
+        "dark" => Nature::DARK,
+        "darkened" => Nature::DARKENED,
         _ => panic!("no such store: {word}"),
     }
 }

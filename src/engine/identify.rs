@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::key::Key;
+use super::lost::Lost;
 use super::observe::Observation;
 use super::{Job, bounds, contents, trash, twins};
 use crate::error::Result;
@@ -35,6 +36,7 @@ pub(super) fn identify(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
     trash::recognise(job, seen)?;
     trash::read_copies(job, seen)?;
     twins::settle(job, seen)?;
+    seen.obscured = Side::BOTH.map(|side| lost[side as usize].obscured(job, &seen.views, side));
     for view in &seen.views {
         for side in Side::BOTH {
             for waiting in &view.waiting[side as usize] {
@@ -47,55 +49,21 @@ pub(super) fn identify(job: &Job<'_>, seen: &mut Observation) -> Result<()> {
     Ok(())
 }
 
-/// Whether a side has lost messages that could be found again elsewhere on it.
-struct Lost {
-    any: bool,
-    /// The sizes, as that side told them, of those that are not known by the server's object id.
-    sizes: BTreeSet<u64>,
-}
-
-impl Lost {
-    fn of(views: &[View], side: Side) -> Self {
-        let gone = views.iter().flat_map(|view| &view.touched).filter_map(|touched| {
-            let gone = touched.now[side as usize] == Now::Gone;
-            gone.then_some(&touched.pair)
-        });
-        let void = views.iter().flat_map(|view| &view.waiting[side.other() as usize]);
-        let void = void.filter_map(|waiting| match waiting {
-            Waiting::Void(pair) => Some(&**pair),
-            Waiting::New(_) => None,
-        });
-        let mut lost = gone.chain(void).peekable();
-        let any = lost.peek().is_some();
-        let unnamed = lost.filter(|pair| pair.half(side).object.is_none());
-        Self {
-            any,
-            sizes: unnamed.map(|pair| pair.half(side).size.unwrap_or(pair.size)).collect(),
-        }
-    }
-
-    /// The new messages of a view that have the size of a lost one.
-    fn candidates(&self, view: &View, side: Side) -> IdSet {
-        let waiting = view.waiting[side as usize].iter();
-        let new = waiting.filter_map(|waiting| match waiting {
-            Waiting::New(new) if self.sizes.contains(&new.size) => Some(new.id),
-            _ => None,
-        });
-        new.collect()
-    }
-}
-
 /// The messages of a view that look for a partner: what waits for its next try only where something is lost.
-fn new(view: &View, side: Side, lost: &Lost) -> IdSet {
+pub(super) fn new(view: &View, side: Side, lost: &Lost) -> IdSet {
     let (added, resting) = (&view.added[side as usize], &view.resting[side as usize]);
-    if lost.any { added.union(resting) } else { added.clone() }
+    if lost.any() {
+        added.union(resting)
+    } else {
+        added.clone()
+    }
 }
 
 /// Looks at both sides at once: a Maildir's new messages are hashed, since their content is what everything later is compared
 /// with; meanwhile a server is asked for the keys of those in mailboxes where these will look for a partner.
 fn look_at_both(job: &Job<'_>, seen: &mut Observation, lost: &[Lost; 2]) -> Result<()> {
     let hashed = |view: &View, side: Side| {
-        let looked_at = view.acted_on || lost[side as usize].any;
+        let looked_at = view.acted_on || lost[side as usize].any();
         let at_hand = job.stores[side as usize].keeps_flags() && view.at[side as usize] == Presence::There;
         (looked_at && at_hand).then(|| new(view, side, &lost[side as usize]))
     };
@@ -130,7 +98,7 @@ fn identify_on_server(job: &Job<'_>, seen: &mut Observation, side: Side, lost: &
     let told: HashMap<MailboxId, IdSet> = seen.views.iter().map(|view| (view.id, looked_at(view, side))).collect();
     let unasked = |view: &View| new(view, side, lost).difference(&told[&view.id]);
     let named = job.stores[side as usize].names_objects();
-    if named || lost.any {
+    if named || lost.any() {
         ask(job, seen, side, Depth::Look, |view| {
             (named || !whole(view)).then(|| unasked(view))
         })?;
@@ -279,7 +247,7 @@ fn keyed(view: &View, side: Side) -> IdSet {
 }
 
 /// The new messages of a view of which something was told.
-fn looked_at(view: &View, side: Side) -> IdSet {
+pub(super) fn looked_at(view: &View, side: Side) -> IdSet {
     let new = view.waiting[side as usize].iter();
     new.filter(|waiting| matches!(waiting, Waiting::New(_)))
         .filter_map(|waiting| waiting.id(side))

@@ -20,6 +20,7 @@ mod into;
 mod key;
 mod layout;
 mod listen;
+mod lost;
 mod marked;
 mod meeting;
 pub mod migrate;
@@ -213,6 +214,7 @@ fn input(job: &Job<'_>, seen: &mut Observation, trash: &mut trash::Found) -> Res
         expunge: job.expunge,
         trash: std::mem::take(&mut trash.trash),
         mailboxes: std::mem::take(&mut seen.views),
+        obscured: std::mem::take(&mut seen.obscured),
         policy: job.policy,
         limits: Limits {
             empty_guard: job.empty_guard,

@@ -25,6 +25,8 @@ pub(super) struct Observation {
     pub waiting: HashMap<(MailboxId, Side, Id), Envelope>,
     pub failures: Vec<(ProblemKey, Failure)>,
     pub settled: [bool; 2],
+    /// See [`plan::Input::obscured`](crate::plan::Input::obscured).
+    pub obscured: [BTreeSet<u64>; 2],
     pub base: Base,
     /// Where removals go on each side.
     pub trash: [Located; 2],

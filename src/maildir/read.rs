@@ -1,6 +1,6 @@
 //! Messages on their way out: opened under whatever name they have by now, and turned into canonical form as they stream.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::Ordering::Relaxed;
@@ -107,7 +107,7 @@ impl Shared {
         Ok(())
     }
 
-    /// What messages are known by. Those that cannot be read are left out like those that are gone.
+    /// What messages are known by: of those that cannot be read, only what their files look like from outside.
     pub(super) fn envelopes(&self, of: &[(Mailbox, IdSet)], found: &mut dyn FnMut(Envelope)) -> Result<()> {
         let sets: Vec<(&Mailbox, IdSet)> = of
             .iter()
@@ -137,10 +137,20 @@ impl Shared {
         let mut known = Vec::with_capacity(rows.len());
         rows.retain_mut(|row| {
             let stopped = self.options.stop.load(Relaxed);
-            let Ok(Some(mut open)) = (if stopped { Ok(None) } else { reader.open(&row.unique) }) else {
+            if stopped {
                 return false;
+            }
+            let unread = |reader: &mut Reader<'_>, row: &FileRow| reader.outside(mailbox, row).ok().flatten();
+            let mut open = match reader.open(&row.unique) {
+                Ok(Some(open)) => open,
+                Ok(None) => return false,
+                Err(_) => {
+                    known.extend(unread(&mut reader, row));
+                    return false;
+                }
             };
             let Ok(identity) = identify(&mut open.file, row.verbatim) else {
+                known.extend(unread(&mut reader, row));
                 return false;
             };
             let head = reader.head(&open, row);
@@ -188,6 +198,28 @@ impl Reader<'_> {
                 found: found.clone(),
             })
         })
+    }
+
+    /// What is told of a message whose file cannot be read.
+    fn outside(&mut self, mailbox: &Mailbox, row: &FileRow) -> io::Result<Option<Envelope>> {
+        let (place, keywords, separator) = (self.place, &self.keywords, self.separator);
+        self.finder
+            .with(&row.unique, |found| {
+                let meta = fs::metadata(place.file(found.part, &found.name))?;
+                Ok(meta.is_file().then(|| Envelope {
+                    mailbox: mailbox.id,
+                    id: row.id,
+                    flags: keywords.flags(&FileName::parse(&found.name, separator)),
+                    date: date(&meta),
+                    size: meta.len(),
+                    marks: 0,
+                    envelope: None,
+                    header: None,
+                    content: None,
+                    object: None,
+                }))
+            })
+            .map(Option::flatten)
     }
 
     /// The message as its name and date tell it. The size is the one on disk until the message was read.

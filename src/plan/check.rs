@@ -179,6 +179,7 @@ mod tests {
             expunge: None,
             trash: Default::default(),
             settled: [true; 2],
+            obscured: Default::default(),
         }
     }
 

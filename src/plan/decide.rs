@@ -147,6 +147,7 @@ fn one(touched: &Touched, view: &View, fate: Fate, input: &Input, groups: &mut G
 }
 
 const VOID: &str = "its ids are void on the other side: its flags wait until it is found there";
+const OBSCURE: &str = "it may be a new message of its size there that cannot be read";
 pub(super) const ABSENT: &str = "gone on the other side, and that is kept: its flags wait until it is there again";
 
 /// What changed on that side and cannot be carried over yet is written down: no mailbox need tell of it again.
@@ -198,6 +199,7 @@ fn removal(
                 "not all of that side could be read; the message may have moved",
             );
         }
+        Rule::Spread if input.obscures(gone, &touched.pair) => keep(groups, Held::Pending, OBSCURE),
         Rule::Spread if view.refuses(gone.other(), Change::Removal, &touched.pair) => {
             keep(groups, Held::Pending, REFUSED);
         }

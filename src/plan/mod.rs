@@ -55,6 +55,17 @@ pub struct Input {
     pub trash: [Trash; 2],
     /// All of that side was read: what is gone there is gone, and did not move to where nobody looked (DESIGN 8a).
     pub settled: [bool; 2],
+    /// Sizes, as that side told them, of messages that it lost, and of which one may be a new message there that cannot be
+    /// read: it may have moved.
+    pub obscured: [BTreeSet<u64>; 2],
+}
+
+impl Input {
+    /// Whether a message that a side lost may be one there that nobody can tell.
+    fn obscures(&self, lost_by: Side, pair: &Pair) -> bool {
+        let size = pair.half(lost_by).size.unwrap_or(pair.size);
+        self.obscured[lost_by as usize].contains(&size)
+    }
 }
 
 /// Whether the base is what the sides last agreed on.

@@ -563,6 +563,7 @@ mod tests {
             expunge: None,
             trash: Default::default(),
             settled: [true; 2],
+            obscured: Default::default(),
         }
     }
 

@@ -238,6 +238,7 @@ impl Draft {
             expunge: self.expunge.0,
             trash,
             settled: self.settled,
+            obscured: Default::default(),
         }
     }
 

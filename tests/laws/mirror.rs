@@ -107,6 +107,7 @@ impl Mirror for Input {
             expunge: self.expunge.map(Mirror::mirrored),
             trash: over(self.trash),
             settled: over(self.settled),
+            obscured: over(self.obscured),
         }
     }
 }

@@ -54,8 +54,14 @@ fn what_envelopes_tell() {
     let text = "Message-ID: <1@example.org>\nSubject: x\n\nbody\n";
     it.file("INBOX", "cur/1.a.h:2,S", text);
     it.file("INBOX", "cur/2.b.h:2,", "");
+    // A file that nobody can read from its beginning.
+    std::os::unix::fs::symlink("/proc/self/mem", it.mailbox("INBOX").path.join("cur/3.c.h:2,F")).unwrap();
     it.scan("INBOX", None, "");
-    let found = it.envelopes("INBOX", "1:5");
+    let mut found = it.envelopes("INBOX", "1:5");
+    let unread = found.pop().unwrap();
+    let told = (unread.id, unread.size, unread.flags.to_string());
+    assert_eq!(told, (3, 0, "\\Flagged".into()), "what the file is like from outside");
+    assert_eq!((unread.content, unread.header, unread.envelope), (None, None, None));
     let expected = identity(text.replace('\n', "\r\n").as_bytes());
     assert_eq!(found.len(), 2, "what is gone is left out");
     let first = &found[0];

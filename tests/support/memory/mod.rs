@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use disk::Undone;
-use homing::error::{Failure, Kind, Reach, Result};
+use homing::error::{Failure, Kind, Reach, Result, Retry};
 use homing::identity::Digester;
 use homing::model::{
     Checkpoint, Envelope, Flags, Id, IdSet, Identity, InternalDate, Listed, Mailbox, MailboxId, MailboxIdentity,
@@ -55,7 +55,12 @@ pub struct Nature {
     pub has_a_limit: bool,
     /// It takes no changes in the mailbox [`SHARED`].
     pub closes: bool,
+    /// What is in the mailbox [`DARK`] is there and has a size, but cannot be read.
+    pub darkens: bool,
 }
+
+/// The mailbox of which nothing can be read where a store [darkens](Nature::darkens) it.
+pub const DARK: &str = "Dark";
 
 /// The mailbox that may only be read where a store [closes](Nature::closes) it.
 pub const SHARED: &str = "Shared";
@@ -78,6 +83,12 @@ impl Nature {
         merges: false,
         has_a_limit: false,
         closes: false,
+        darkens: false,
+    };
+    /// One where some files belong to somebody else.
+    pub const DARKENED: Self = Self {
+        darkens: true,
+        ..Self::MAILDIR
     };
     /// A modern server.
     pub const SERVER: Self = Self {
@@ -115,6 +126,11 @@ impl Nature {
     pub const CLOSING: Self = Self {
         closes: true,
         ..Self::SERVER
+    };
+    /// One that refuses to hand some messages out.
+    pub const DARK: Self = Self {
+        darkens: true,
+        ..Self::PLAIN
     };
     /// One that keeps no keywords.
     pub const POOR: Self = Self {
@@ -520,6 +536,10 @@ impl Memory {
         String::from_utf8(mailbox.raw.as_bytes().to_vec()).unwrap()
     }
 
+    fn is_dark(&self, mailbox: &Mailbox) -> bool {
+        self.nature.darkens && Self::name(mailbox) == DARK
+    }
+
     fn object(&self, object: u64) -> Option<ObjectId> {
         self.nature.names_objects.then(|| ObjectId(object.to_string().into()))
     }
@@ -640,6 +660,10 @@ impl Source for Memory {
             let Some(b) = self.inner().mailboxes.get(&Self::name(mailbox)).cloned() else {
                 continue;
             };
+            let dark = self.is_dark(mailbox);
+            if dark && !self.nature.maildir && depth > Depth::Look {
+                continue;
+            }
             for (id, kept) in b.messages.into_iter().filter(|(id, _)| ids.contains(*id)) {
                 let (message, object) = (kept.message, self.object(kept.object));
                 let identity = digest(&message.body);
@@ -650,9 +674,9 @@ impl Source for Memory {
                     date: message.date,
                     size: identity.size,
                     marks: identity.marks,
-                    envelope: identity.envelope.filter(|_| depth >= Depth::Key),
-                    header: Some(identity.header).filter(|_| depth >= Depth::Header),
-                    content: self.nature.maildir.then_some(identity.content),
+                    envelope: identity.envelope.filter(|_| depth >= Depth::Key && !dark),
+                    header: Some(identity.header).filter(|_| depth >= Depth::Header && !dark),
+                    content: Some(identity.content).filter(|_| self.nature.maildir && !dark),
                     object,
                 });
             }
@@ -670,7 +694,9 @@ impl Source for Memory {
             };
             for id in job.ids.iter().rev() {
                 self.step()?;
-                if let Some(failure) = self.another(&job.from) {
+                let unread = || Failure::message("it cannot be read").retry(Retry::Never);
+                let dark = self.is_dark(&job.from).then(unread);
+                if let Some(failure) = self.another(&job.from).or(dark) {
                     send(Done::Failed(IdSet::range(id..=id), failure));
                     continue;
                 }
