@@ -201,7 +201,7 @@ fn one_side(natures: [Nature; 2], rounds: &[OneSided], policy: Policy) -> Check 
         stage.runs(policy, *stops, None)?;
         stage.world.execute_late();
         stage.in_peace(policy)?;
-        more |= is_made_anew(deeds);
+        more |= names_change_hands(deeds);
         let there = &stage.world.shapes()[1 - side];
         if more {
             for (name, messages) in &wanted {
@@ -245,17 +245,12 @@ fn trashed(rounds: &[OneSided]) -> Check {
     Ok(())
 }
 
-/// Whether a mailbox was deleted and another made under its name: under new ids absence proves nothing (DESIGN 8a), so what
-/// was there comes back, or stays.
-fn is_made_anew(deeds: &[Deed]) -> bool {
-    deeds.iter().enumerate().any(|(at, deed)| match *deed {
-        Deed::Delete { mailbox: gone } => deeds[at..].iter().any(|deed| match *deed {
-            Deed::Create { mailbox } => mailbox == gone,
-            Deed::Rename { to, .. } => to == gone,
-            _ => false,
-        }),
-        _ => false,
-    })
+/// Whether names of mailboxes came to mean others while messages went: under new ids absence proves nothing (DESIGN 8a), so
+/// what was there comes back, or stays.
+fn names_change_hands(deeds: &[Deed]) -> bool {
+    let goes = |deed: &Deed| matches!(deed, Deed::Delete { .. } | Deed::Remove { .. });
+    let named = |deed: &Deed| matches!(deed, Deed::Create { .. } | Deed::Rename { .. } | Deed::Swap { .. });
+    deeds.iter().any(goes) && deeds.iter().any(named)
 }
 
 /// The left becomes what the right is, and keeps what was new there; the right is never written.
