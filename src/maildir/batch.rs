@@ -18,7 +18,7 @@ use crate::error::{Reach, Result};
 use crate::model::MailboxId;
 
 /// What a killed run left in `tmp/` is removed after this time, as the Maildir page has it.
-const LEFT_BEHIND: Duration = Duration::from_secs(36 * 3600);
+pub(super) const LEFT_BEHIND: Duration = Duration::from_secs(36 * 3600);
 /// Attempts to find a free name. Names are unique; a taken one means that somebody copies our files about.
 const ATTEMPTS: u32 = 10;
 
@@ -142,15 +142,15 @@ impl Shared {
             .expect("no panic while held")
             .insert(place.path.clone());
         if first {
-            remove_left_behind(place, LEFT_BEHIND);
+            remove_left_behind(place, LEFT_BEHIND, is_ours);
         }
     }
 }
 
-/// Removes files of ours from `tmp/` that nobody has touched for that long. Failing is no harm: it is tried in each run.
-pub(super) fn remove_left_behind(place: &Place, for_longer_than: Duration) {
+/// Removes such files from `tmp/` as nobody has touched for that long. Failing is no harm: it is tried in each run.
+pub(super) fn remove_left_behind(place: &Place, for_longer_than: Duration, such: impl Fn(&[u8]) -> bool) {
     let Ok(entries) = fs::read_dir(place.tmp()) else { return };
-    for entry in entries.flatten().filter(|entry| is_ours(entry.file_name().as_bytes())) {
+    for entry in entries.flatten().filter(|entry| such(entry.file_name().as_bytes())) {
         // Not the mtime: that is the message's date, which can be years back.
         let touched = entry.metadata().map(|meta| system_time(meta.ctime()));
         let age = touched.map(|touched| SystemTime::now().duration_since(touched).unwrap_or_default());

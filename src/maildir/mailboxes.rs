@@ -4,8 +4,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::batch::{LEFT_BEHIND, remove_left_behind};
 use super::disk::{create_directories, create_directory, create_file, failure, if_there, names, rename_new, shown};
 use super::escape::respelled;
 use super::layout::Layout;
@@ -98,11 +100,15 @@ impl Shared {
 
     /// Nested: what lies beneath comes along by itself.
     fn rename_tree(&self, from: &RawName, to: &MailboxPath) -> io::Result<RawName> {
-        let raw = self.layout.raw(to);
+        let mut raw = self.layout.raw(to);
         let [source, target] = [from, &raw].map(|raw| self.place(raw).map(|place| place.path));
-        let (source, target) = (source?, target?);
+        let (source, mut target) = (source?, target?);
         if source == target {
             return Ok(raw);
+        }
+        if is_same(&source, &target)? {
+            raw = spelled_apart(from, &raw).ok_or_else(|| taken(&target))?;
+            target = self.place(&raw)?.path;
         }
         if target.starts_with(&source) || target.is_dir() {
             create_directories(&target)?;
@@ -127,16 +133,26 @@ impl Shared {
         let survey = self.survey()?;
         let old = self.layout.path(from).ok_or(io::ErrorKind::NotFound)?;
         let mut renames: Vec<(PathBuf, PathBuf)> = Vec::new();
+        let mut new_raw = self.layout.raw(to);
         for listed in &survey.mailboxes {
             let Some(rest) = listed.path.components().strip_prefix(old.components()) else {
                 continue;
             };
             let new = MailboxPath::new(to.components().iter().chain(rest).cloned()).unwrap_or_else(|| to.clone());
-            let target = self.place(&self.layout.raw(&new))?.path;
+            let source = self.place(&listed.raw)?.path;
+            let mut raw = self.layout.raw(&new);
+            let mut target = self.place(&raw)?.path;
+            if is_same(&source, &target)? {
+                raw = spelled_apart(&listed.raw, &raw).ok_or_else(|| taken(&target))?;
+                target = self.place(&raw)?.path;
+            }
             if if_there(fs::symlink_metadata(&target))?.is_some() {
                 return Err(taken(&target));
             }
-            renames.push((self.place(&listed.raw)?.path, target));
+            if new == *to {
+                new_raw = raw;
+            }
+            renames.push((source, target));
         }
         if renames.is_empty() {
             return Err(io::ErrorKind::NotFound.into());
@@ -147,7 +163,7 @@ impl Shared {
             self.changed(self.options.root.clone());
             self.remove_empty_levels(&source);
         }
-        Ok(self.layout.raw(to))
+        Ok(new_raw)
     }
 
     /// Deletes a mailbox that is empty: its `cur`, `new` and `tmp`, and nothing beneath it. Only empty directories are
@@ -175,6 +191,8 @@ impl Shared {
         if !self.settled(place)?.listing.is_empty() {
             return Err(not_empty(place).into());
         }
+        // Other programs' too: it would keep the mailbox for ever.
+        remove_left_behind(place, LEFT_BEHIND, |_| true);
         let parts = [place.part(Part::New), place.part(Part::Cur), place.tmp()];
         for (at, part) in parts.iter().enumerate() {
             if let Err(err) = if_there(fs::remove_dir(part)) {
@@ -233,18 +251,34 @@ fn make_exactly(parent: &Path, name: &[u8]) -> io::Result<Vec<u8>> {
     if create_directory(&path)? || names(parent)?.iter().any(|there| there.as_os_str().as_bytes() == name) {
         return Ok(name.to_vec());
     }
-    let (dot, rest) = if name.starts_with(b".") {
-        name.split_at(1)
-    } else {
-        name.split_at(0)
-    };
-    let other = std::str::from_utf8(rest)
-        .ok()
-        .and_then(respelled)
-        .ok_or_else(|| taken(&path))?;
-    let other = [dot, other.as_bytes()].concat();
+    let other = other_spelling(name).ok_or_else(|| taken(&path))?;
     create_directory(&parent.join(OsStr::from_bytes(&other)))?;
     Ok(other)
+}
+
+/// The same name on disk in another spelling; the dot in front of a Maildir++ name stays.
+fn other_spelling(name: &[u8]) -> Option<Vec<u8>> {
+    let (dot, rest) = name.split_at(usize::from(name.starts_with(b".")));
+    let other = respelled(std::str::from_utf8(rest).ok()?)?;
+    Some([dot, other.as_bytes()].concat())
+}
+
+/// Whether both lead to one directory: on a file system without case, names that differ in nothing else do.
+fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
+    let number = |path| if_there(fs::symlink_metadata(path)).map(|meta| meta.map(|meta| (meta.dev(), meta.ino())));
+    let one = number(one)?;
+    Ok(one.is_some() && one == number(other)?)
+}
+
+/// The new name of a directory to which it leads already, the first level that differs spelled in another way: nothing
+/// has that name yet, so one rename is all it takes.
+fn spelled_apart(from: &RawName, to: &RawName) -> Option<RawName> {
+    let mut levels: Vec<Vec<u8>> = to.as_bytes().split(|&b| b == b'/').map(<[u8]>::to_vec).collect();
+    let old = from.as_bytes().split(|&b| b == b'/');
+    let differs = levels.iter_mut().zip(old).find(|(new, old)| new != old);
+    let (level, _) = differs?;
+    *level = other_spelling(level)?;
+    Some(RawName::new(levels.join(&b'/')))
 }
 
 /// Moves all entries of one directory into another one that exists and may lie beneath it. Nothing is moved if a name is
@@ -267,7 +301,50 @@ fn taken(path: &Path) -> io::Error {
     Failure::mailbox(format!("{} is there already", shown(path))).into()
 }
 
+/// That something lies in a mailbox yet, and what.
 fn not_empty(place: &Place) -> Failure {
-    Failure::mailbox(format!("{} is not empty", shown(&place.path)))
+    let parts = [place.part(Part::New), place.part(Part::Cur), place.tmp()];
+    let first = |part: &PathBuf| Some(part.join(names(part).ok()?.into_iter().min()?));
+    let what = parts.iter().find_map(first);
+    let what = what.map_or_else(String::new, |path| format!(": it holds {}", shown(&path)));
+    Failure::mailbox(format!("{} is not empty{what}", shown(&place.path)))
         .hint("it is deleted in a later run, once it is empty")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_in_case_are_spelled_apart() {
+        for (from, to, wanted) in [
+            ("work", "Work", Some("%57ork")),
+            ("a/work", "a/Work", Some("a/%57ork")),
+            ("work/x", "Work/x", Some("%57ork/x")),
+            (".work.x", ".Work.x", Some(".%57ork.x")),
+            ("%57ork", "%57ORK", None),
+            ("x", "x", None),
+        ] {
+            let apart = spelled_apart(&RawName::new(from), &RawName::new(to));
+            assert_eq!(apart, wanted.map(RawName::new), "{from} → {to}");
+        }
+    }
+
+    #[test]
+    fn one_directory_is_told_by_its_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let [a, b, link, none] = ["a", "b", "link", "none"].map(|name| dir.path().join(name));
+        fs::create_dir(&a).unwrap();
+        fs::create_dir(&b).unwrap();
+        std::os::unix::fs::symlink(&a, &link).unwrap();
+        for (one, other, same) in [
+            (&a, &dir.path().join("./a"), true),
+            (&a, &b, false),
+            (&a, &link, false),
+            (&a, &none, false),
+            (&none, &none, false),
+        ] {
+            assert_eq!(is_same(one, other).unwrap(), same, "{one:?}, {other:?}");
+        }
+    }
 }

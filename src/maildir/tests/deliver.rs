@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use crate::error::{Reach, Retry};
 use crate::maildir::LayoutChoice;
 use crate::maildir::batch::remove_left_behind;
+use crate::maildir::filename::is_ours;
 use crate::maildir::testing::{Fixture, identity};
 use crate::model::{Flags, InternalDate};
 use crate::store::{Head, Landing, Meet, Store};
@@ -244,12 +245,19 @@ fn leavings_of_ours_are_removed_when_they_are_old() {
     it.maildir.flush().unwrap();
     assert_eq!(it.files("INBOX").len(), 4);
     std::thread::sleep(Duration::from_millis(1100));
-    remove_left_behind(&place, Duration::from_secs(1));
+    remove_left_behind(&place, Duration::from_secs(1), is_ours);
     let files = it.files("INBOX");
     assert!(
         files.len() == 2 && files.contains(&"tmp/1.foreign.h".to_owned()),
         "{files:?}"
     );
+    fs::create_dir(place.tmp().join("directory")).unwrap();
+    std::thread::sleep(Duration::from_millis(1100));
+    remove_left_behind(&place, Duration::from_secs(1), |_| true);
+    let left = fs::read_dir(place.tmp())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["directory"], "others' too, where asked for");
 }
 
 #[test]

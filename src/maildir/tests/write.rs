@@ -436,6 +436,18 @@ fn only_empty_mailboxes_are_deleted_and_never_what_lies_beneath() {
         it.file("A/b", "cur/.hidden", "x");
         assert_eq!(delete(&it, "A/b"), ["failed : Mailbox"]);
         assert_eq!(it.files("A/b"), ["cur/.hidden"]);
+        // So does what may still be on its way in, and it is named.
+        fs::remove_file(it.mailbox("A/b").path.join("cur/.hidden")).unwrap();
+        it.file("A/b", "tmp/young", "x");
+        let done = it.write(WriteJob::Delete {
+            ticket: T,
+            mailbox: it.named("A/b"),
+        });
+        let [Done::Failed(_, failure)] = done.as_slice() else {
+            panic!("{done:?}")
+        };
+        assert!(failure.what.contains("tmp/young\""), "{failure}");
+        assert_eq!(it.files("A/b"), ["tmp/young"]);
     }
 }
 
