@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex};
 use crate::error::Result;
 use crate::model::{
     Checkpoint, ContentDigest, Envelope, Flags, Id, IdSet, Identity, InternalDate, Mailbox, MailboxId, MailboxIdentity,
-    News, ObjectId, Since, Status, Survey,
+    News, ObjectId, Permanent, Since, Status, Survey,
 };
 
 pub use jobs::{Append, Done, Outcome, Spooled, WriteJob};
@@ -95,6 +95,13 @@ pub trait Store: Source {
     /// Whether a message that landed holds just the flags it was given. A server may drop some without a word, so what it
     /// holds is known only once it was seen there (HAZARDS 14).
     fn keeps_flags(&self) -> bool;
+
+    /// Which flags a mailbox lets be set, as it told when it was last opened to be changed; `None` where it was not, or where
+    /// all are.
+    fn permanent(&self, mailbox: &Mailbox) -> Option<Permanent> {
+        let _ = mailbox;
+        None
+    }
 
     /// What is still there of deliveries that were begun under `intents` and maybe not committed (a Maildir finds them by
     /// the names it gave them). Used after a dirty stop only; a server answers with nothing.

@@ -169,6 +169,7 @@ impl View {
                 next_id: None,
                 identity: None,
                 listed_as: None,
+                permanent: None,
                 read_only: true,
             },
         ));

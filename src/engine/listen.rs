@@ -8,11 +8,11 @@ use super::observe::Observation;
 use super::survey::Candidate;
 use crate::error::{Failure, Result, Retry};
 use crate::model::{
-    Checkpoint, Flags, Gone, Half, Id, IdSet, Mailbox, MailboxId, MailboxIdentity, News, Pair, PairId, Seen, Side,
-    Since,
+    Checkpoint, Flags, Gone, Half, Id, IdSet, Mailbox, MailboxId, MailboxIdentity, News, Pair, PairId, Permanent, Seen,
+    Side, Since, System,
 };
-use crate::plan::{Policy, Presence, seen_late};
-use crate::state::{State, now};
+use crate::plan::{Policy, Presence, Rule, seen_late};
+use crate::state::{Place, State, now};
 
 /// Every mailbox is listed in full at least so often, in seconds (HAZARDS 9).
 const FULL_LISTING: i64 = 7 * 86_400;
@@ -26,8 +26,11 @@ pub(super) struct Heard {
     /// Paired messages that were told with the flags of the base.
     pub(super) as_base: IdSet,
     pub(super) removed: IdSet,
-    /// Copies that are seen for the first time, and the flags that the bases of their originals have no more.
-    doubted: Vec<(PairId, Flags)>,
+    /// Messages that are to get flags (again) that only their partners have, and the flags: a copy that is seen for the first
+    /// time lacks them, or its mailbox did not let them be set until now.
+    lacking: Vec<(PairId, Flags)>,
+    /// Which flags the mailbox lets be set, where that was asked.
+    permanent: Option<Permanent>,
     pub(super) complete: Option<Checkpoint>,
     pub(super) failure: Option<Failure>,
     /// It is not the mailbox that was listed under this name: nothing else was taken in.
@@ -65,24 +68,32 @@ pub(super) fn listen(
     );
     let mut heard = right?;
     heard.extend(left?);
-    doubt_originals(job.state, &mut heard)?;
+    // Only now that nothing can fail any more: what is noted is not told again.
+    for (&(mailbox, side), heard) in &mut heard {
+        if let Some(permanent) = heard.permanent.take() {
+            heard
+                .lacking
+                .extend(newly_permanent(job.state, mailbox, side, &permanent)?);
+        }
+    }
+    ask_again(job.state, &mut heard)?;
     Ok(heard)
 }
 
-/// What is missing from a copy that is seen for the first time is a change of its original, which waits until it is carried
+/// What a message lacks and is to get is a change of its partner, whose base has it no more. It waits until it is carried
 /// over: that side may not tell of it again.
-fn doubt_originals(state: &State, heard: &mut HashMap<(MailboxId, Side), Heard>) -> Result<()> {
-    let doubted = heard.iter_mut().flat_map(|(&(_, side), heard)| {
-        let doubted = std::mem::take(&mut heard.doubted).into_iter();
-        doubted.map(move |(pair, flags)| (pair, side.other(), flags))
+fn ask_again(state: &State, heard: &mut HashMap<(MailboxId, Side), Heard>) -> Result<()> {
+    let lacking = heard.iter_mut().flat_map(|(&(_, side), heard)| {
+        let lacking = std::mem::take(&mut heard.lacking).into_iter();
+        lacking.map(move |(pair, flags)| (pair, side.other(), flags))
     });
-    for (pair, side, flags) in doubted.collect::<Vec<_>>() {
+    for (pair, side, flags) in lacking.collect::<Vec<_>>() {
         let Some(Pair { mailbox, halves, .. }) = state.pair(pair)? else {
             continue;
         };
         let half = &halves[side as usize];
-        let doubted = half.flags.minus(&flags);
-        if let (Some(id), true) = (half.id, half.gone == Gone::No && doubted != half.flags) {
+        let base = half.flags.minus(&flags);
+        if let (Some(id), true) = (half.id, half.gone == Gone::No && base != half.flags) {
             let (told, as_base) = heard.get_mut(&(mailbox, side)).map_or((false, false), |heard| {
                 let told = heard.flags.contains_key(&id) || heard.removed.contains(id);
                 (told, heard.as_base.remove(id))
@@ -92,7 +103,7 @@ fn doubt_originals(state: &State, heard: &mut HashMap<(MailboxId, Side), Heard>)
                 state.add_pending_flags(mailbox, side, id, &half.flags)?;
             }
         }
-        let flags = doubted;
+        let flags = base;
         state.set_half(pair, side, &Half { flags, ..half.clone() })?;
     }
     Ok(())
@@ -138,7 +149,38 @@ fn question(job: &Job<'_>, candidate: &Candidate, side: Side, seen: &mut Observa
         checkpoint,
         known,
         full: due,
+        permanent: asks_permanent(job, side, place),
     }))
+}
+
+/// Whether the mailbox is to tell which flags it lets be set: some were not, and the policy would have them set. A dry run
+/// opens nothing to change it.
+fn asks_permanent(job: &Job<'_>, side: Side, place: Option<&Place>) -> bool {
+    let was_refused = place.is_some_and(|place| place.permanent.is_some());
+    was_refused && !job.dry_run && job.policy.of(side.other()).flags == Rule::Spread
+}
+
+/// A mailbox tells which flags it lets be set. Those of the other side that it did not let be set before, and does now, are
+/// to be set; but not `\Deleted`: why only one side has that, nobody can tell, and in doubt nothing is marked.
+fn newly_permanent(state: &State, mailbox: MailboxId, side: Side, now: &Permanent) -> Result<Vec<(PairId, Flags)>> {
+    let Some(then) = state.permanent(mailbox, side)? else {
+        return Ok(Vec::new());
+    };
+    state.set_permanent(mailbox, side, now)?;
+    if !now.exceeds(&then) {
+        return Ok(Vec::new());
+    }
+    let missing = |pair: &Pair| {
+        let missing = pair.half(side.other()).flags.minus(&pair.half(side).flags);
+        let mut newly = now.newly(&then, &missing);
+        newly.system = newly.system.minus(System::DELETED);
+        newly
+    };
+    let unlike = state.pairs_unlike(mailbox)?.into_iter();
+    Ok(unlike
+        .map(|pair| (pair.id, missing(&pair)))
+        .filter(|(_, newly)| !newly.is_empty())
+        .collect())
 }
 
 fn hear(
@@ -204,6 +246,7 @@ fn take_in(
         Seen::Opened {
             validity: now,
             identity,
+            permanent,
             ..
         } => {
             if let Some(identity) = identity {
@@ -217,6 +260,7 @@ fn take_in(
                 }
             }
             state.set_validity(mailbox, side, now)?;
+            heard.permanent = permanent.filter(|_| validity == Some(now));
         }
         Seen::Added(ids) => heard.added = heard.added.union(&there_again(state, mailbox, side, ids)?),
         Seen::Flags(flags) => flags_that_differ(state, mailbox, side, flags, policy, heard)?,
@@ -260,9 +304,9 @@ fn flags_that_differ(
             let original = pair.half(side.other()).flags.clone();
             seen_late(&mut pair, side, &flags, policy);
             state.set_half(pair.id, side, pair.half(side))?;
-            let doubted = original.minus(&pair.half(side.other()).flags);
-            if !doubted.is_empty() {
-                heard.doubted.push((pair.id, doubted));
+            let lacking = original.minus(&pair.half(side.other()).flags);
+            if !lacking.is_empty() {
+                heard.lacking.push((pair.id, lacking));
             }
         }
         if pair.half(side).flags == flags {

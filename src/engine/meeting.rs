@@ -233,6 +233,7 @@ mod tests {
             confirmed: None,
             checkpoint: None,
             listed: None,
+            permanent: None,
         };
         MailboxRow {
             id: MailboxId(1),

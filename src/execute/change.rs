@@ -110,6 +110,9 @@ impl Executor<'_> {
         let state = self.scene.state;
         match done {
             Done::Flags(seen) => {
+                if seen.iter().any(|(_, flags)| !batch.add.minus(flags).is_empty()) {
+                    self.note_permanent(on, batch)?;
+                }
                 for (id, flags) in seen {
                     if let (true, Some(pair)) = (batch.open.remove(id), state.partner(batch.mailbox, on, id)?) {
                         settle_flags(self, &pair, on, &batch.add, &batch.remove, Some(&flags))?;
@@ -137,6 +140,22 @@ impl Executor<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A flag was not set: it is tried again when the mailbox lets more be set than it does now (HAZARDS 14). What it did not
+    /// let be set at an earlier time counts too.
+    fn note_permanent(&self, on: Side, batch: &Batch) -> Result<()> {
+        let Some(mailbox) = self.mailbox(batch.mailbox, on) else {
+            return Ok(());
+        };
+        let Some(now) = self.scene.stores[on as usize].permanent(&mailbox) else {
+            return Ok(());
+        };
+        let noted = match self.scene.state.permanent(batch.mailbox, on)? {
+            Some(then) => then.intersection(&now),
+            None => now,
+        };
+        self.scene.state.set_permanent(batch.mailbox, on, &noted)
     }
 
     /// What keeps all changes of a kind from a mailbox is told once, and they wait together for their next try.

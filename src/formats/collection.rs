@@ -231,6 +231,7 @@ impl Source for Collection {
                     next_id: None,
                     identity: None,
                     listed_as: None,
+                    permanent: None,
                     read_only: true,
                 },
             ));

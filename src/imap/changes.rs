@@ -262,8 +262,9 @@ impl Slot<'_> {
     }
 
     fn open_command(&self, conn: &super::conn::Conn) -> Command {
-        // EXAMINE has no side effects; RFC 9051 §6.3.3.
-        let command = Command::new("EXAMINE").mailbox(&self.since.mailbox.raw);
+        // EXAMINE has no side effects, RFC 9051 §6.3.3; where we change the mailbox ourselves, SELECT has none that matters.
+        let verb = if self.since.permanent { "SELECT" } else { "EXAMINE" };
+        let command = Command::new(verb).mailbox(&self.since.mailbox.raw);
         match self.parameters(conn) {
             Some(parameters) => command.words(parameters),
             None => command,
@@ -295,6 +296,7 @@ mod tests {
             checkpoint: then,
             known: known.parse().unwrap(),
             full: false,
+            permanent: false,
         }
     }
 
@@ -359,6 +361,56 @@ mod tests {
                 "partial: the server counts 4294967295 messages in it, more than any mailbox holds",
             ],
         )]);
+    }
+
+    #[test]
+    fn which_flags_it_lets_be_set_is_told_where_it_is_asked_and_can_be_written() {
+        // asked | opened by | what opening tells | told
+        let rows = [
+            (
+                false,
+                "EXAMINE \"A\"",
+                "* OK [PERMANENTFLAGS ()] none\n$ OK [READ-ONLY] open",
+                None,
+            ),
+            (
+                true,
+                "SELECT \"A\"",
+                "* OK [PERMANENTFLAGS (\\Seen \\*)] some\n$ OK [READ-WRITE] open",
+                Some("\\Seen \\*"),
+            ),
+            (
+                true,
+                "SELECT \"A\"",
+                "* OK [PERMANENTFLAGS ()] none\n$ OK [READ-WRITE] open",
+                Some(""),
+            ),
+            (
+                true,
+                "SELECT \"A\"",
+                "* OK [PERMANENTFLAGS ()] none\n$ OK [READ-ONLY] open",
+                None,
+            ),
+        ];
+        for (asked, command, open, wanted) in rows {
+            let open: &'static str = format!("* 0 EXISTS\n* OK [UIDVALIDITY 7] v\n{open}").leak();
+            let look = ("UID SEARCH RETURN (ALL) ALL", "* ESEARCH (TAG \"x\") UID\n$ OK");
+            let script = Script::new(QRESYNC, vec![vec![(command, open), look]]);
+            let since = Since {
+                permanent: asked,
+                ..since("A", None, "")
+            };
+            let mut told = None;
+            let mut news = |(_, seen)| {
+                if let Seen::Opened { permanent, .. } = seen {
+                    told = permanent;
+                }
+            };
+            script.imap.changes(&[since], &mut news).unwrap();
+            script.end();
+            let told = told.map(|permanent| permanent.to_string());
+            assert_eq!(told.as_deref(), wanted, "{open}");
+        }
     }
 
     #[test]

@@ -4,35 +4,7 @@ use super::capability::Capabilities;
 use super::response;
 use super::token::{Token, Tokens, ranges};
 use crate::error::clean;
-use crate::model::{Flags, Id, IdSet, MailboxIdentity, System};
-
-/// The flags that can be changed for good in a mailbox (RFC 9051 §7.1 PERMANENTFLAGS).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Permanent {
-    pub(super) flags: Flags,
-    /// `\*`: new keywords can be made.
-    pub(super) any_keyword: bool,
-}
-
-impl Permanent {
-    /// Of a mailbox that does not say.
-    pub(super) fn everything() -> Self {
-        Self {
-            flags: Flags::new(System::ALL, []),
-            any_keyword: true,
-        }
-    }
-
-    /// What of `flags` the mailbox can hold.
-    pub(super) fn filter(&self, flags: &Flags) -> Flags {
-        if self.any_keyword {
-            let system = flags.system.intersection(self.flags.system);
-            Flags::new(system, flags.keywords().iter().cloned())
-        } else {
-            flags.intersection(&self.flags)
-        }
-    }
-}
+use crate::model::{Id, IdSet, MailboxIdentity, Permanent};
 
 /// A response code, as far as homing acts on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -141,6 +113,7 @@ fn copy_uid(mut tokens: Tokens<'_>) -> Option<Code> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Flags;
 
     #[test]
     fn codes_and_text() {

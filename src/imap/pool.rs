@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::code::Permanent;
 use super::conn::Conn;
 use super::counters::Counters;
 use super::names::Spelling;
@@ -15,7 +14,7 @@ use super::selected::Selected;
 use super::trust::Trust;
 use super::{Options, connect, login};
 use crate::error::{Failure, Result};
-use crate::model::{Flags, RawName};
+use crate::model::{Flags, Permanent, RawName};
 
 /// A connection that was idle for so long may be gone without a word. By the clock on the wall: the other one stands still
 /// while the computer sleeps.

@@ -1,8 +1,8 @@
 //! What a server tells of a mailbox when it is opened, and while it is open.
 
-use super::code::{Code, Permanent};
+use super::code::Code;
 use super::response::{Data, Reply};
-use crate::model::{Flags, IdSet, MailboxIdentity};
+use crate::model::{Flags, IdSet, MailboxIdentity, Permanent};
 
 /// An open mailbox (RFC 9051 §6.3.2, RFC 7162 §3.1.2).
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@ use super::response::{Data, Fetch, Reply};
 use super::selected::Selected;
 use super::survey::{self, Mark};
 use crate::error::Failure;
-use crate::model::{Checkpoint, Flags, Id, IdSet, MailboxId, Seen, Since};
+use crate::model::{Checkpoint, Flags, Id, IdSet, MailboxId, Permanent, Seen, Since};
 
 /// More messages than any mailbox holds; a set of ids is a few bytes, and what is made of each of them is not.
 pub(super) const MOST_MESSAGES: u64 = 1 << 25;
@@ -230,14 +230,22 @@ impl<'s> Slot<'s> {
             self.news.push(Seen::Opened {
                 validity,
                 next_id: first.next,
-                // EXAMINE is always read-only; what cannot be written is found out when it is written.
+                // What cannot be written is found out when it is written: EXAMINE is always read-only.
                 read_only: false,
                 identity: self.selected.identity.clone(),
                 listed_as: self.selected.validity.map(survey::listed_as),
+                permanent: self.permanent(),
             });
         } else if mark.validity != first.validity {
             self.tainted = true;
         }
+    }
+
+    /// Which flags the mailbox lets be set, if it was asked. Of one that is open to be read only, it tells none, and that
+    /// means nothing (HAZARDS 14).
+    fn permanent(&self) -> Option<Permanent> {
+        let is_told = self.since.permanent && !self.selected.read_only;
+        is_told.then(|| self.selected.permanent.clone().unwrap_or_else(Permanent::everything))
     }
 
     /// The validity to tell: UIDVALIDITY, with a count in the upper half for each time that a server went back in time

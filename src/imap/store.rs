@@ -4,7 +4,9 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::{Imap, changes, envelopes, fetch, identities, quiet, survey, write};
 use crate::error::Result;
-use crate::model::{Checkpoint, Envelope, IdSet, Mailbox, MailboxId, MailboxIdentity, News, Since, Status, Survey};
+use crate::model::{
+    Checkpoint, Envelope, IdSet, Mailbox, MailboxId, MailboxIdentity, News, Permanent, Since, Status, Survey,
+};
 use crate::spool::SpoolTarget;
 use crate::store::{Delivered, Depth, IntentId, Outcome, ReadJob, Source, Store, Target, Wire, WriteJob};
 
@@ -58,6 +60,11 @@ impl Store for Imap {
 
     fn keeps_flags(&self) -> bool {
         false
+    }
+
+    fn permanent(&self, mailbox: &Mailbox) -> Option<Permanent> {
+        let memory = self.account.memory();
+        memory.permanent.get(&mailbox.raw).map(|holds| holds.permanent.clone())
     }
 
     fn delivered(&self, _intents: &[(IntentId, Mailbox)]) -> Result<Vec<Delivered>> {

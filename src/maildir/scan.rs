@@ -64,6 +64,7 @@ impl Shared {
             // The inode is listed already, and proves nothing (HAZARDS 12).
             identity: None,
             listed_as: Some(look.identity()),
+            permanent: None,
         });
 
         // In a directory that took the place of another one nothing is known, so nothing is gone.

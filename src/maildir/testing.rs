@@ -213,6 +213,7 @@ impl Fixture {
             checkpoint: checkpoint.cloned(),
             known: known.parse().unwrap(),
             full: false,
+            permanent: false,
         };
         let mut told = Told::default();
         self.maildir

@@ -3,6 +3,7 @@
 use super::flags::Flags;
 use super::mailbox::{MailboxId, MailboxIdentity, MailboxPath, RawName, Role};
 use super::message::Id;
+use super::permanent::Permanent;
 use super::uidset::IdSet;
 use crate::error::Failure;
 
@@ -71,6 +72,8 @@ pub enum Seen {
         /// What a survey would list it as now ([`Listed::identity`]): another one than it did, and somebody has given the name
         /// to another mailbox in between.
         listed_as: Option<MailboxIdentity>,
+        /// Which flags it lets be set; told only where that was asked for ([`Since::permanent`]) and it can be written.
+        permanent: Option<Permanent>,
     },
     /// Messages that are there and were not among those known.
     Added(IdSet),
@@ -95,6 +98,8 @@ pub struct Since {
     pub known: IdSet,
     /// A full listing is wanted, whatever shortcuts the store has (done now and then: HAZARDS 9).
     pub full: bool,
+    /// It is to tell which flags it lets be set. On a server, only a mailbox that is opened to be changed does (HAZARDS 14).
+    pub permanent: bool,
 }
 
 /// A mailbox's number with a piece of news of it.

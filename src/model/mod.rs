@@ -6,6 +6,7 @@ pub mod flags;
 pub mod mailbox;
 pub mod message;
 pub mod pair;
+pub mod permanent;
 pub mod trash;
 pub mod uidset;
 
@@ -15,5 +16,6 @@ pub use flags::{Flags, Keyword, System};
 pub use mailbox::{Called, Mailbox, MailboxId, MailboxIdentity, MailboxPath, RawName, Role, Side};
 pub use message::{ContentDigest, Envelope, EnvelopeKey, HeaderDigest, Id, Identity, InternalDate, Known, ObjectId};
 pub use pair::{Gone, Half, Pair, PairId};
+pub use permanent::Permanent;
 pub use trash::TrashChoice;
 pub use uidset::IdSet;

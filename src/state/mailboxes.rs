@@ -2,7 +2,7 @@
 
 use super::{State, failed};
 use crate::error::Result;
-use crate::model::{Checkpoint, MailboxId, MailboxIdentity, MailboxPath, RawName, Side, Token};
+use crate::model::{Checkpoint, MailboxId, MailboxIdentity, MailboxPath, Permanent, RawName, Side, Token};
 
 /// A mailbox as one side last had it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Place {
     pub checkpoint: Option<Checkpoint>,
     /// When it was last listed in full, in seconds since 1970.
     pub listed: Option<i64>,
+    /// Which flags it let be set when it was last asked, where some that were to be set were not; `None`: none ever was.
+    pub permanent: Option<Permanent>,
 }
 
 /// A mailbox that the state knows.
@@ -48,7 +50,7 @@ impl State {
             .collect();
         let mut places: std::collections::HashMap<(u32, u8), Place> = self
             .rows(
-                "SELECT mailbox, side, raw, identity, validity, next_id, token, listed, confirmed FROM place",
+                "SELECT mailbox, side, raw, identity, validity, next_id, token, listed, confirmed, permanent FROM place",
                 [],
                 |row| {
                     let checkpoint = match (row.get::<_, Option<i64>>(4)?, row.get::<_, Option<String>>(6)?) {
@@ -69,6 +71,9 @@ impl State {
                             .map(|text| MailboxIdentity(text.into())),
                         checkpoint,
                         listed: row.get(7)?,
+                        permanent: row
+                            .get::<_, Option<String>>(9)?
+                            .map(|text| Permanent::from_text(&text)),
                     };
                     Ok(((row.get(0)?, row.get(1)?), place))
                 },
@@ -104,6 +109,26 @@ impl State {
             (&*identity.0, mailbox.0, side as u8),
         )
         .map(drop)
+    }
+
+    /// Notes which flags a mailbox lets be set.
+    pub fn set_permanent(&self, mailbox: MailboxId, side: Side, permanent: &Permanent) -> Result<()> {
+        self.execute(
+            "UPDATE place SET permanent=?1 WHERE mailbox=?2 AND side=?3 AND permanent IS NOT ?1",
+            (permanent.to_string(), mailbox.0, side as u8),
+        )
+        .map(drop)
+    }
+
+    /// Which flags a mailbox let be set, where that was noted.
+    pub fn permanent(&self, mailbox: MailboxId, side: Side) -> Result<Option<Permanent>> {
+        let noted = self.rows(
+            "SELECT permanent FROM place WHERE mailbox=? AND side=?",
+            (mailbox.0, side as u8),
+            |row| row.get::<_, Option<String>>(0),
+        )?;
+        let noted = noted.into_iter().flatten().next();
+        Ok(noted.map(|text| Permanent::from_text(&text)))
     }
 
     /// Notes that a side has the mailbox under that name. Its checkpoint stays, unless it was not there before.

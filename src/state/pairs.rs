@@ -170,6 +170,15 @@ impl State {
         self.rows(&format!("{SELECT} WHERE mailbox=?"), [mailbox.0], read)
     }
 
+    /// The pairs of a mailbox that are on both sides and have other flags on one than on the other.
+    pub fn pairs_unlike(&self, mailbox: MailboxId) -> Result<Vec<Pair>> {
+        let sql = format!(
+            "{SELECT} WHERE mailbox=? AND (l_flags<>r_flags OR l_keywords<>r_keywords) AND l_gone=0 AND r_gone=0
+             AND l_id IS NOT NULL AND r_id IS NOT NULL AND l_unseen=0 AND r_unseen=0"
+        );
+        self.rows(&sql, [mailbox.0], read)
+    }
+
     /// The pairs of a mailbox that are gone on a side without the other having followed.
     pub fn pairs_gone(&self, mailbox: MailboxId) -> Result<Vec<Pair>> {
         self.rows(&format!("{SELECT} WHERE mailbox=? AND {GONE}"), [mailbox.0], read)

@@ -29,6 +29,7 @@ CREATE TABLE place (
   identity TEXT, confirmed TEXT,                 -- what survives a rename: as listed, and as opening the mailbox told
   validity INTEGER, next_id INTEGER, token TEXT, -- the checkpoint; NULL: never seen in full
   listed INTEGER,                                -- when it was last listed in full
+  permanent TEXT,                                -- what it let be set when it was last asked; NULL: nothing was dropped there
   PRIMARY KEY (mailbox, side)) WITHOUT ROWID;
 
 CREATE TABLE keyword_set (id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE);

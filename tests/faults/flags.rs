@@ -120,3 +120,110 @@ fn one_that_the_server_does_not_keep() {
         assert_eq!(having(&scene, "\\flagged"), [1, 0]);
     }
 }
+
+/// The mailbox lets these be set from now on, and another client sees to it that it is opened. Gives how many STOREs the run
+/// that follows sends.
+fn opened_with(scene: &Scene, permanent: &Permanent) -> usize {
+    scene.server.with("user", |account| {
+        account.mailbox_mut("INBOX").permanent = permanent.clone();
+        let uid = *account.mailbox("INBOX").messages.keys().next_back().expect("a message");
+        let answered: &[&str] = &["\\Answered"];
+        if account.mailbox("INBOX").message(uid).flags.has("\\Answered") {
+            account.flag("INBOX", uid, &[], answered);
+        } else {
+            account.flag("INBOX", uid, answered, &[]);
+        }
+    });
+    scene.server.clear();
+    scene.world.sync_ok();
+    scene.server.count("UID STORE")
+}
+
+/// What a mailbox comes to let be set is set there as soon as it is opened, and asked for no more often than that changes.
+#[test]
+fn one_that_the_mailbox_comes_to_hold() {
+    let system = Permanent::Only(
+        ["\\Seen", "\\Answered", "\\Deleted", "\\Draft"]
+            .map(String::from)
+            .into(),
+    );
+    // what is set | what the mailbox lets be set first | keywords are refused then
+    let rows = [
+        ("\\flagged", &system, false),
+        ("todo", &system, false),
+        ("todo", &Permanent::Any, true),
+    ];
+    for (setup, (flag, first, refuses_keywords)) in setups().iter().flat_map(|s| rows.map(|row| (s, row))) {
+        let title = format!("{flag}, {first:?}");
+        let lies = Lies {
+            refuses_keywords,
+            ..Lies::default()
+        };
+        let scene = Scene::new(&Setup {
+            permanent: first.clone(),
+            lies,
+            ..setup.clone()
+        });
+        let letter = match flag {
+            "\\flagged" => 'F',
+            keyword => local::letter_of(&scene.world.maildir.join("INBOX"), keyword).expect("a letter"),
+        };
+        set_letters(&scene, &format!("S{letter}"));
+        scene.world.sync_ok();
+        scene.assert_idle(&title);
+        for permanent in [first, &system, &system] {
+            assert_eq!(opened_with(&scene, permanent), 0, "{title}");
+            assert_eq!(having(&scene, flag), [1, 0], "{title}");
+            scene.server.lie(Lies::default());
+        }
+        assert_eq!(opened_with(&scene, &Permanent::Any), 1, "{title}");
+        assert_eq!(having(&scene, flag), [1, 1], "{title}");
+        scene.assert_idle(&title);
+        assert_eq!(opened_with(&scene, &Permanent::Any), 0, "{title}");
+    }
+}
+
+/// What is not kept though the mailbox says that it lets it be set is asked for each time that it says so anew.
+#[test]
+fn one_that_the_mailbox_only_says_to_hold() {
+    for setup in setups() {
+        let less = Permanent::Only(["\\Seen", "\\Answered"].map(String::from).into());
+        let scene = Scene::new(&Setup {
+            permanent: less.clone(),
+            ..setup
+        });
+        set_letters(&scene, "FS");
+        scene.world.sync_ok();
+        scene.server.lie(Lies {
+            drops_flags: true,
+            ..Lies::default()
+        });
+        for _ in 0..2 {
+            assert!(opened_with(&scene, &Permanent::Any) > 0);
+            scene.assert_idle("said and not done");
+            for permanent in [&Permanent::Any, &less] {
+                assert_eq!(opened_with(&scene, permanent), 0);
+            }
+            assert_eq!(having(&scene, "\\flagged"), [1, 0]);
+        }
+    }
+}
+
+/// Why only one side has a message marked as deleted cannot be told by then: it is not marked.
+#[test]
+fn deleted_that_the_mailbox_comes_to_hold() {
+    for setup in setups() {
+        let scene = Scene::new(&Setup {
+            permanent: Permanent::Only(["\\Seen", "\\Answered"].map(String::from).into()),
+            ..setup
+        });
+        set_letters(&scene, "FT");
+        scene.world.sync_ok();
+        assert_eq!(opened_with(&scene, &Permanent::Any), 1);
+        assert_eq!(
+            (having(&scene, "\\flagged"), having(&scene, "\\deleted")),
+            ([1, 1], [1, 0])
+        );
+        scene.assert_idle("marked on disk only");
+    }
+}

@@ -179,6 +179,7 @@ fn many_mailboxes_at_once() {
                 checkpoint: None,
                 known: crate::model::IdSet::new(),
                 full: false,
+                permanent: false,
             }
         })
         .collect();

@@ -628,6 +628,7 @@ impl Source for Memory {
                     read_only: false,
                     identity: self.identity(&b),
                     listed_as: Some(Self::listed_as(&b)),
+                    permanent: None,
                 },
             ));
             let same = question.checkpoint.as_ref().is_some_and(|c| c.validity == b.validity);
