@@ -209,6 +209,35 @@ fn one_that_the_mailbox_only_says_to_hold() {
     }
 }
 
+/// One flag is dropped, then another one when the mailbox has come to hold the first, which nobody has looked for yet.
+#[test]
+fn two_that_the_mailbox_comes_to_hold_one_by_one() {
+    let only = |names: &[&str]| Permanent::Only(names.iter().map(ToString::to_string).collect());
+    for setup in setups() {
+        let scene = Scene::new(&Setup {
+            permanent: only(&["\\Answered"]),
+            ..setup
+        });
+        let messages = local::messages(&scene.world.maildir.join("INBOX"));
+        local::set_letters(&messages[0], &['F'].into());
+        scene.world.sync_ok();
+        let some = only(&["\\Answered", "\\Flagged"]);
+        scene
+            .server
+            .with("user", |account| account.mailbox_mut("INBOX").permanent = some.clone());
+        local::set_letters(&messages[1], &['D'].into());
+        scene.world.sync_ok();
+        opened_with(&scene, &some);
+        assert_eq!(
+            (having(&scene, "\\flagged"), having(&scene, "\\draft")),
+            ([1, 1], [1, 0])
+        );
+        assert_eq!(opened_with(&scene, &Permanent::Any), 1);
+        assert_eq!(having(&scene, "\\draft"), [1, 1]);
+        scene.assert_idle("one by one");
+    }
+}
+
 /// Why only one side has a message marked as deleted cannot be told by then: it is not marked.
 #[test]
 fn deleted_that_the_mailbox_comes_to_hold() {
