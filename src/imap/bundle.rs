@@ -10,16 +10,15 @@ use super::write::Work;
 const BUNDLE: usize = 16;
 /// About how many bytes these have: a larger one goes by itself.
 const BUNDLE_BYTES: u64 = 256 << 10;
-/// So many commands keep the server busy; more wait until a bundle is full.
-const BUSY: usize = 2;
+
 impl Line<'_, '_> {
-    /// Whether more of what waits for the same mailbox is worth waiting for: the server is busy, and the bundle not full.
+    /// Whether more that waits for the same mailbox could go along: the bundle is not full.
     pub(super) fn gathers(&self) -> bool {
-        if !self.bundles() || self.pipeline.open() < BUSY {
+        if !self.bundles() {
             return false;
         }
         let (count, bytes) = self.queue.waiting(|work| match work {
-            Work::Upload(upload) if self.goes_on(upload) => Some(upload.size()),
+            Work::Upload(upload) if self.goes_on(upload) && self.is_ready(upload) => Some(upload.size()),
             _ => None,
         });
         count < BUNDLE && bytes < BUNDLE_BYTES
@@ -53,7 +52,7 @@ impl Line<'_, '_> {
         while bundle.len() < BUNDLE {
             let is_next = Cell::new(true);
             let next = self.take(|upload| {
-                upload.to.raw == to && is_next.replace(false) && {
+                upload.to.raw == to && self.is_ready(upload) && is_next.replace(false) && {
                     bytes + upload.size() <= BUNDLE_BYTES && self.shares(upload)
                 }
             });
@@ -77,17 +76,21 @@ impl Line<'_, '_> {
     }
 
     fn take(&self, suits: impl Fn(&Upload) -> bool) -> Option<Upload> {
-        let limit = self.pipeline.conn.capabilities.append_limit();
-        let taken = self.queue.try_take(|work| {
-            matches!(work, Work::Upload(upload) if suits(upload)
-                && !upload.alone
-                && !needs_holds(self.account, upload)
-                && limit.is_none_or(|limit| upload.size() <= limit)
-                && !self.account.memory().has_no_room(&upload.to.raw, upload.size()))
-        });
+        let taken = self
+            .queue
+            .try_take(|work| matches!(work, Work::Upload(upload) if suits(upload) && self.is_ready(upload)));
         match taken? {
             Work::Upload(upload) => Some(*upload),
             _ => None,
         }
+    }
+
+    /// Whether nothing must be learnt or refused before it is sent. What is not ready holds nobody up that is.
+    fn is_ready(&self, upload: &Upload) -> bool {
+        let limit = self.pipeline.conn.capabilities.append_limit();
+        !upload.alone
+            && !needs_holds(self.account, upload)
+            && limit.is_none_or(|limit| upload.size() <= limit)
+            && !self.account.memory().has_no_room(&upload.to.raw, upload.size())
     }
 }

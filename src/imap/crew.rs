@@ -39,6 +39,8 @@ pub(super) struct Queue<T> {
 
 struct State<T> {
     tasks: VecDeque<T>,
+    /// Tasks that came, ever.
+    came: u64,
     weight: u64,
     /// No more work will come.
     closed: bool,
@@ -57,6 +59,7 @@ impl<T: Task> Queue<T> {
             counters: Arc::clone(&account.counters),
             state: Mutex::new(State {
                 tasks: VecDeque::new(),
+                came: 0,
                 weight: 0,
                 closed: false,
                 abandoned: false,
@@ -74,6 +77,7 @@ impl<T: Task> Queue<T> {
 
     fn put(&self, task: T) {
         let mut state = self.state();
+        state.came += 1;
         state.weight += task.weight();
         state.tasks.push_back(task);
         self.changed.notify_all();
@@ -106,6 +110,21 @@ impl<T: Task> Queue<T> {
         let state = self.state();
         let sizes = state.tasks.iter().filter_map(weigh);
         sizes.fold((0, 0), |(count, sum), size| (count + 1, sum + size))
+    }
+
+    /// Waits until another task comes; false: none came before the deadline, or none will, since all came or no more fit.
+    pub(super) fn grows_before(&self, deadline: Instant) -> bool {
+        let mut state = self.state();
+        let came = state.came;
+        while state.came == came {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.closed || state.abandoned || state.weight >= ENOUGH {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
     }
 
     /// The next task; waits for one, and `None` means that none will come.
