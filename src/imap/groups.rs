@@ -297,8 +297,7 @@ impl<'c> Flight<'c> {
                 // A SELECT waits for all before it, so the oldest command tells which mailbox this is about.
                 Event::Data(mut in_flight, data) => match (in_flight.front(), &mut next) {
                     (Some(Asked::Marks(_) | Asked::Removal), _) => told.note(&data),
-                    // RFC 7162 §3.2.11: what came before was about the mailbox that was open until now.
-                    (Some(Asked::Open), _) if is_closed(&data) => selected = Selected::default(),
+                    (Some(Asked::Open), _) if data.is_closed() => selected = Selected::default(),
                     (Some(Asked::Open), _) => selected.note(&data),
                     (Some(Asked::Glance), Some(next)) => next.glance.note(&data),
                     _ => {}
@@ -333,10 +332,6 @@ impl<'c> Flight<'c> {
         }
         Ok(told)
     }
-}
-
-fn is_closed(data: &Data<'_>) -> bool {
-    matches!(data, Data::Status(reply) if reply.code.is("CLOSED"))
 }
 
 impl Told {

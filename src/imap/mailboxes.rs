@@ -1,14 +1,13 @@
 //! The tree of mailboxes: creating, renaming, deleting.
 
-use std::collections::HashMap;
-
 use super::command::Command;
 use super::conn::Conn;
 use super::names::{NoName, Spelling};
 use super::pipeline::{Event, Pipeline};
-use super::pool::Account;
+use super::pool::{Account, Holds};
 use super::quirks;
 use super::response::{Data, Reply, Status, StatusItems};
+use super::selected::Selected;
 use super::survey;
 use super::wire::Keep;
 use super::write::{ATTEMPTS, Answers};
@@ -145,11 +144,16 @@ fn created(
         let passes = full || quirks::passes(&tried.reply) || tried.reply.status == Status::Bad;
         return Ok(Err(failure.retry(if passes { Retry::Later } else { Retry::Never })));
     }
-    let validity = tried.status.uidvalidity;
+    let validity = tried.selected.validity;
     if let Some(validity) = validity {
         account.memory().tell(&raw, validity);
     }
-    let identity = survey::identity(&tried.status);
+    if validity.is_some() && !tried.selected.read_only {
+        // So it need not be opened before the first message with keywords goes there.
+        let holds = Holds::new(&tried.selected);
+        account.memory().permanent.insert(raw.clone(), holds);
+    }
+    let identity = validity.map(survey::listed_as);
     Ok(Ok(Done::Created {
         raw,
         validity,
@@ -162,7 +166,8 @@ struct Tried {
     /// The role that the server was asked to give it.
     was_for: Option<Role>,
     reply: Reply,
-    status: StatusItems,
+    /// What opening it told.
+    selected: Selected,
 }
 
 fn try_one(conn: &mut Conn, raw: &RawName) -> Result<Tried> {
@@ -174,12 +179,12 @@ fn unanswered() -> Failure {
     Failure::mailbox("CREATE was not answered")
 }
 
-/// CREATE, SUBSCRIBE (HAZARDS 16) and a look at what came of it for each name, in one round trip.
+/// CREATE, SUBSCRIBE (HAZARDS 16) and a look at what came of it for each name, in one round trip. It is opened for that look:
+/// what will be sent there needs to know its PERMANENTFLAGS.
 fn try_create(conn: &mut Conn, names: &[(RawName, Option<Role>)]) -> Result<Vec<Tried>> {
-    #[derive(PartialEq)]
     enum Step {
         Create(usize),
-        Status(usize),
+        Select(usize),
         Other,
     }
     let gives_roles = conn.capabilities.has("CREATE-SPECIAL-USE");
@@ -192,39 +197,46 @@ fn try_create(conn: &mut Conn, names: &[(RawName, Option<Role>)]) -> Result<Vec<
             create = create.words(format!("(USE ({}))", role.attribute()));
         }
         pipeline.push(create, Step::Create(nth));
-        let look = Command::new("STATUS").mailbox(raw).words("(UIDVALIDITY)");
-        pipeline.push(look, Step::Status(nth));
+        pipeline.push(Command::new("SELECT").mailbox(raw), Step::Select(nth));
         pipeline.push(Command::new("SUBSCRIBE").mailbox(raw), Step::Other);
     }
-    let mut seen: HashMap<Vec<u8>, StatusItems> = HashMap::new();
-    let mut shown = vec![false; names.len()];
+    let mut looks: Vec<Option<Selected>> = names.iter().map(|_| None).collect();
     let mut replies: Vec<Option<Reply>> = names.iter().map(|_| None).collect();
+    let mut selected = Selected::default();
     while let Some(event) = pipeline.next(&mut Keep)? {
         match event {
-            Event::Data(_, Data::MailboxStatus(name, items)) => drop(seen.insert(survey::key(&name), items)),
+            Event::Data(_, data) if data.is_closed() => selected = Selected::default(),
+            // Each waits for those before it, so the oldest tells which mailbox this is about.
+            Event::Data(mut in_flight, data) => {
+                if let Some(Step::Select(_)) = in_flight.front() {
+                    selected.note(&data);
+                }
+            }
             Event::Done(step, reply) => {
                 if let Some(failure) = pipeline.conn.suspects_pipelining(&reply) {
                     return Err(failure);
                 }
                 match step {
                     Step::Create(nth) => replies[nth] = Some(reply),
-                    Step::Status(nth) => shown[nth] = reply.is_ok(),
+                    Step::Select(nth) => {
+                        let mut look = std::mem::take(&mut selected);
+                        look.note_code(&reply);
+                        looks[nth] = reply.is_ok().then_some(look);
+                    }
                     Step::Other => {}
                 }
             }
-            Event::Data(..) => {}
         }
     }
-    let each = names.iter().zip(replies).zip(shown);
-    each.map(|(((raw, role), reply), shown)| {
+    let each = names.iter().zip(replies).zip(looks);
+    each.map(|(((_, role), reply), look)| {
         let reply = reply.ok_or_else(unanswered)?;
-        let status = seen.remove(&survey::key(raw.as_bytes())).unwrap_or_default();
-        let exists = (shown && status.uidvalidity.is_some()) || reply.is_ok() || reply.code.is("ALREADYEXISTS");
+        let shown = look.as_ref().is_some_and(|look| look.validity.is_some());
         Ok(Tried {
-            exists,
+            exists: shown || reply.is_ok() || reply.code.is("ALREADYEXISTS"),
             was_for: role_of(*role),
             reply,
-            status,
+            selected: look.unwrap_or_default(),
         })
     })
     .collect()
@@ -410,17 +422,17 @@ mod tests {
             path: MailboxPath::new([name.to_owned()]).unwrap(),
             role: None,
         };
-        let line = |name: &'static str, created: &'static str, status: &'static str| -> [Line; 3] {
+        let line = |name: &'static str, created: &'static str, selected: &'static str| -> [Line; 3] {
             [
                 (text(format!("CREATE \"{name}\"")), created),
-                ("STATUS", status),
+                ("SELECT", selected),
                 ("SUBSCRIBE", "$ OK"),
             ]
         };
         let mut lines = SPELLING.to_vec();
-        lines.extend(line("a", "$ OK", "* STATUS a (UIDVALIDITY 3)\n$ OK"));
+        lines.extend(line("a", "$ OK", "* OK [UIDVALIDITY 3] v\n$ OK"));
         lines.extend(line("b", "$ NO [CANNOT] bad name", "$ NO [NONEXISTENT] none"));
-        lines.extend(line("c", "$ OK", "* STATUS c (UIDVALIDITY 5)\n$ OK"));
+        lines.extend(line("c", "$ OK", "* OK [UIDVALIDITY 5] v\n$ OK"));
         let (outcomes, _) = write("UNSELECT", vec![lines], vec![job(1, "a"), job(2, "b"), job(3, "c")]);
         let wanted = [
             "created a Some(3)",
@@ -436,26 +448,23 @@ mod tests {
     #[test]
     fn creating() {
         let create_line = "CREATE \"&APw-/b\"";
-        let status: Line = (
-            "STATUS \"&APw-/b\" (UIDVALIDITY)",
-            "* STATUS &APw-/b (UIDVALIDITY 3)\n$ OK",
-        );
-        let missing: Line = ("STATUS", "$ NO [NONEXISTENT] none");
+        let select: Line = ("SELECT \"&APw-/b\"", "* OK [UIDVALIDITY 3] v\n$ OK");
+        let missing: Line = ("SELECT", "$ NO [NONEXISTENT] none");
         let subscribe: Line = ("SUBSCRIBE \"&APw-/b\"", "$ OK");
         for (what, lines, wanted) in [
             (
                 "new",
-                vec![(create_line, "$ OK"), status, subscribe],
+                vec![(create_line, "$ OK"), select, subscribe],
                 "created &APw-/b Some(3)",
             ),
             (
                 "there already",
-                vec![(create_line, "$ NO [ALREADYEXISTS] there"), status, subscribe],
+                vec![(create_line, "$ NO [ALREADYEXISTS] there"), select, subscribe],
                 "created &APw-/b Some(3)",
             ),
             (
                 "there already, without a code",
-                vec![(create_line, "$ NO there"), status, subscribe],
+                vec![(create_line, "$ NO there"), select, subscribe],
                 "created &APw-/b Some(3)",
             ),
             (
@@ -466,7 +475,7 @@ mod tests {
                     ("SUBSCRIBE", "$ NO"),
                     ("CREATE \"&APw-\"", "$ OK"),
                     (create_line, "$ OK"),
-                    status,
+                    select,
                     subscribe,
                 ],
                 "created &APw-/b Some(3)",
@@ -498,8 +507,8 @@ mod tests {
     #[test]
     fn a_role_is_given_where_it_can_be() {
         let with_role = "CREATE \"S\" (USE (\\Sent))";
-        let there = ("STATUS", "* STATUS S (UIDVALIDITY 3)\n$ OK");
-        let missing: Line = ("STATUS", "$ NO [NONEXISTENT] none");
+        let there = ("SELECT", "* OK [UIDVALIDITY 3] v\n$ OK");
+        let missing: Line = ("SELECT", "$ NO [NONEXISTENT] none");
         for (what, lines) in [
             ("given", vec![(with_role, "$ OK"), there, ("SUBSCRIBE", "$ OK")]),
             (

@@ -75,6 +75,13 @@ pub(super) enum Data<'a> {
     Malformed,
 }
 
+impl Data<'_> {
+    /// Whether what came before was about another mailbox, the one that was open until now (RFC 7162 §3.2.11).
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self, Self::Status(reply) if reply.code.is("CLOSED"))
+    }
+}
+
 /// One LIST line (RFC 9051 §7.3.1).
 #[derive(Debug)]
 pub(super) struct List<'a> {

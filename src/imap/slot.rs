@@ -169,10 +169,7 @@ impl<'s> Slot<'s> {
 
     /// Takes note of untagged data, told while the mailbox is opened or afterwards.
     pub(super) fn note(&mut self, opens: bool, data: &Data<'_>) {
-        if let Data::Status(reply) = data
-            && reply.code.is("CLOSED")
-        {
-            // RFC 7162 §3.2.11: all that came before was about the mailbox that was open until now.
+        if data.is_closed() {
             self.selected = Selected::default();
             self.seen = IdSet::new();
             self.vanished = IdSet::new();
