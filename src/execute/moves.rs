@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::notes::one;
 use super::{Executor, deeds};
-use crate::error::{Kind, Reach, Result, Retry};
+use crate::error::{Failure, Kind, Reach, Result, Retry};
 use crate::model::{Flags, Gone, Half, Id, IdSet, Keyword, Known, MailboxId, Pair, Side, System};
 use crate::plan::{Action, Match, Move, Step, first_sight, seen_late};
 use crate::state::{Changes, Deed, Intent, IntentKind, IntentMessage, ProblemKey, now};
@@ -290,26 +290,29 @@ impl Executor<'_> {
         Ok(())
     }
 
-    fn moves_failed(&mut self, batch: &mut Batch<Move>, ids: IdSet, failure: &crate::error::Failure) -> Result<()> {
+    fn moves_failed(&mut self, batch: &mut Batch<Move>, ids: IdSet, failure: &Failure) -> Result<()> {
         let ids = if ids.is_empty() { batch.ids() } else { ids };
         self.moves_wait(batch, &ids)?;
-        if failure.kind == Kind::ReadOnly {
-            let closed = if failure.reach == Reach::Mailbox {
-                batch.from
-            } else {
-                batch.to
-            };
-            return self.fail(ProblemKey::Changes(closed, batch.on, Changes::All), failure.clone());
-        }
-        if failure.reach == Reach::Mailbox && failure.retry == Retry::Later {
+        self.move_refused(batch, &ids, failure)
+    }
+
+    /// What it was that did not let messages go from one mailbox into the other.
+    pub(super) fn move_refused<T>(&mut self, batch: &Batch<T>, ids: &IdSet, failure: &Failure) -> Result<()> {
+        let changes = |mailbox, changes| ProblemKey::Changes(mailbox, batch.on, changes);
+        let at_source = failure.reach == Reach::Mailbox;
+        let key = match failure.kind {
+            Kind::ReadOnly if at_source => changes(batch.from, Changes::All),
+            Kind::ReadOnly => changes(batch.to, Changes::All),
             // What was copied could not be removed.
-            let key = ProblemKey::Changes(batch.from, batch.on, Changes::Removals);
-            return self.fail(key, failure.clone());
-        }
-        for id in ids.iter() {
-            self.fail(ProblemKey::Message(batch.from, batch.on, id), failure.clone())?;
-        }
-        Ok(())
+            _ if at_source && failure.retry == Retry::Later => changes(batch.from, Changes::Removals),
+            _ => {
+                for id in ids.iter() {
+                    self.fail(ProblemKey::Message(batch.from, batch.on, id), failure.clone())?;
+                }
+                return Ok(());
+            }
+        };
+        self.fail(key, failure.clone())
     }
 
     /// The journal before the effect.

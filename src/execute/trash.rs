@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::moves::Batch;
 use super::notes::one;
 use super::{Executor, deeds};
-use crate::error::{Failure, Kind, Reach, Result};
+use crate::error::{Failure, Result};
 use crate::model::{Flags, Gone, Id, IdSet, Pair, Side, System};
 use crate::plan::{Action, Step};
-use crate::state::{Changes, IntentKind, ProblemKey};
+use crate::state::IntentKind;
 use crate::store::{Done, Ticket, WriteJob};
 
 impl Executor<'_> {
@@ -149,17 +149,6 @@ impl Executor<'_> {
     fn trash_failed(&mut self, batch: &mut Batch<Pair>, ids: IdSet, failure: &Failure) -> Result<()> {
         let ids = if ids.is_empty() { batch.ids() } else { ids };
         self.trash_waits(batch, &ids)?;
-        if failure.kind == Kind::ReadOnly {
-            let closed = if failure.reach == Reach::Mailbox {
-                batch.from
-            } else {
-                batch.to
-            };
-            return self.fail(ProblemKey::Changes(closed, batch.on, Changes::All), failure.clone());
-        }
-        for id in ids.iter() {
-            self.fail(ProblemKey::Message(batch.from, batch.on, id), failure.clone())?;
-        }
-        Ok(())
+        self.move_refused(batch, &ids, failure)
     }
 }

@@ -1,7 +1,7 @@
 //! From what happened on both sides to what is to be done: pure, no I/O, no clock, no protocol.
 //!
 //! [`plan`] reads an [`Input`] and makes a [`Plan`]: data, each step with its reason. Where to look:
-//! `renames` tells which mailbox is which, `mailboxes` decides on mailboxes, `pair` on new messages, `moves` and `copies` on
+//! `renames` tells which mailbox is which, `mailboxes` decides on mailboxes, `pair` on new messages, `moves` (with `lost`) and `copies` on
 //! what went from one mailbox to another, `decide` on paired ones, `marked` on those that are marked as deleted; `alike` tells which messages are one, `flags` merges,
 //! `guard` holds back what looks like an accident, `trash` makes moves of removals,
 //! `order` sorts, `check` proves that nothing was forgotten.
@@ -13,6 +13,7 @@ mod copies;
 mod decide;
 mod flags;
 mod guard;
+mod lost;
 mod mailboxes;
 mod marked;
 mod moves;

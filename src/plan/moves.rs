@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::alike::{Traits, match_up};
 use super::decide::ABSENT;
+use super::lost::{Is, Lost, find, lost_rows};
 use super::pair::{Match, Matched, Waiting};
-use super::{Action, Base, CLOSED, Change, Input, Move, Now, Presence, REFUSED, Rule, Step, Touched};
+use super::{Action, Base, CLOSED, Change, Input, Move, Presence, REFUSED, Rule, Step};
 use crate::model::{ContentDigest, Envelope, Flags, Gone, Id, IdSet, MailboxId, Pair, PairId, Side};
 
 /// Decides on everything that moved, and takes it out of what is left to decide in each mailbox. Gives the
@@ -34,23 +35,6 @@ pub(super) fn decide<'a>(input: &'a Input, open: &mut [Matched<'a>], steps: &mut
     }
     moves.steps.into_steps(input, steps);
     moves.taken
-}
-
-/// A base row that at least one side has lost.
-struct Lost<'a> {
-    pair: &'a Pair,
-    is: [Is; 2],
-    /// What each side that has it holds now.
-    flags: [&'a Flags; 2],
-}
-
-/// Where a message of the base is, on one side.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Is {
-    There,
-    Gone,
-    /// Nobody knows: its id means nothing any more, and nothing in its mailbox was found to be it.
-    Void,
 }
 
 /// A message without a partner, and where.
@@ -321,50 +305,6 @@ const MET: [&str; 2] = [
     "the same message in two mailboxes, and no base to tell which moved it: the right's place wins",
 ];
 
-impl<'a> Lost<'a> {
-    fn of(pair: &'a Pair, touched: Option<&'a Touched>) -> Self {
-        let now = |side: Side| touched.map_or(&Now::AsBase, |touched| &touched.now[side as usize]);
-        Self {
-            pair,
-            is: Side::BOTH.map(|side| match (now(side), pair.half(side).id) {
-                (Now::Gone, _) => Is::Gone,
-                (_, None) => Is::Void,
-                (Now::AsBase | Now::Flags(_), Some(_)) => Is::There,
-            }),
-            flags: Side::BOTH.map(|side| match now(side) {
-                Now::Flags(flags) => flags,
-                Now::AsBase | Now::Gone => &pair.half(side).flags,
-            }),
-        }
-    }
-}
-
-/// Every base row that a side has lost, but for those `found` again.
-fn lost_rows<'a>(open: &[Matched<'a>], found: &BTreeSet<PairId>) -> Vec<Lost<'a>> {
-    let mut lost = Vec::new();
-    for matched in open {
-        let view = matched.view;
-        let touched: HashMap<PairId, &Touched> = view.touched.iter().map(|t| (t.pair.id, t)).collect();
-        let gone = view
-            .touched
-            .iter()
-            .filter(|t| t.now.contains(&Now::Gone))
-            .map(|t| &t.pair);
-        let void = matched.alone.iter().flatten().filter_map(|waiting| match waiting {
-            Waiting::Void(pair) => Some(&**pair),
-            Waiting::New(_) => None,
-        });
-        lost.extend(
-            gone.chain(void)
-                .filter(|pair| !found.contains(&pair.id))
-                .map(|pair| Lost::of(pair, touched.get(&pair.id).copied())),
-        );
-    }
-    // Where only one of two equal ones is still on the other side, that one moved.
-    lost.sort_by_key(|lost| (!lost.is.contains(&Is::There), lost.pair.id));
-    lost
-}
-
 /// Messages of that side that nothing has answered for yet, mailbox by mailbox.
 pub(super) fn fresh(open: &[Matched<'_>], side: Side) -> Vec<Fresh> {
     let left = |matched: &Matched<'_>| -> Vec<Fresh> {
@@ -387,23 +327,6 @@ fn new_of<'w>(mailbox: MailboxId, waiting: impl Iterator<Item = &'w Waiting>) ->
         Waiting::New(envelope) => Some((mailbox, envelope.clone())),
         Waiting::Void(_) => None,
     })
-}
-
-/// Finds lost messages again among those that are new on the side that lost them; by their places in `lost`.
-fn find(lost: &[Lost<'_>], side: Side, fresh: &[Fresh]) -> HashMap<usize, Fresh> {
-    let sought: Vec<Traits> = lost
-        .iter()
-        .map(|lost| Traits::of_lost(lost.pair, side).dated(lost.pair.half(side).date))
-        .collect();
-    let new: Vec<Traits> = fresh
-        .iter()
-        .map(|(_, new)| Traits::of_new(new, side).dated(Some(new.date)))
-        .collect();
-    let found_before = lost.iter().map(|lost| lost.is[side as usize] == Is::There).collect();
-    match_up([&sought, &new], [found_before, vec![false; new.len()]])
-        .into_iter()
-        .map(|(lost, new)| (lost, fresh[new].clone()))
-        .collect()
 }
 
 impl Grouped {
@@ -465,7 +388,7 @@ impl Grouped {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Limits, Policy, Presence, SidePolicy, View, plan};
+    use super::super::{Limits, Now, Policy, Presence, SidePolicy, Touched, View, plan};
     use super::*;
     use crate::model::{Half, HeaderDigest, InternalDate, MailboxPath};
 

@@ -4,6 +4,7 @@ mod changes;
 mod deliver;
 mod hostile;
 mod law;
+mod mailboxes;
 mod read;
 mod recover;
 mod write;
